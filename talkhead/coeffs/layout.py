@@ -1,0 +1,78 @@
+"""Names, shapes and units of the tensors of a coefficient file, and what a space says about its codes.
+
+Only this module knows how many values a track has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.errors import CoeffFileError
+
+FORMAT = "talkhead.coeffs"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Shape rule of one tensor: `T` is the frame count, a number is exact, a name is free, a tuple lists choices."""
+
+    shape: tuple[int | str | tuple[int, ...], ...]
+    unit: str
+    non_negative: bool = False
+
+    def check(self, name: str, value: npt.NDArray[Any], n_frames: int) -> None:
+        """Raise CoeffFileError, naming the tensor, unless dtype, shape and values fit."""
+        if not isinstance(value, np.ndarray) or value.dtype != np.float32:
+            raise CoeffFileError(f"{name} has dtype {getattr(value, 'dtype', type(value).__name__)}, expected float32")
+        expected = "(" + ", ".join(str(n_frames) if d == "T" else str(d) for d in self.shape) + ")"
+        fits = value.ndim == len(self.shape) and all(
+            (d == "T" and n == n_frames) or (isinstance(d, str) and d != "T" and n > 0) or d == n
+            or (isinstance(d, tuple) and n in d)
+            for d, n in zip(self.shape, value.shape, strict=True)
+        )  # fmt: skip
+        if not fits:
+            raise CoeffFileError(f"{name} has shape {value.shape}, expected {expected}")
+        bad = ~np.isfinite(value)
+        if bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise CoeffFileError(f"{name} has {int(bad.sum())} values that are not finite, the first at {where}")
+        if self.non_negative and (value < 0).any():
+            raise CoeffFileError(f"{name} has negative values")
+
+
+TENSORS: Mapping[str, TensorSpec] = {
+    "id": TensorSpec(("n_id",), "codes"),
+    "exp": TensorSpec(("T", "n_exp"), "codes"),
+    "rot": TensorSpec(("T", 3), "radians: pitch yaw roll"),
+    "trans": TensorSpec(("T", 3), "model units (100 mm)"),
+    "scale": TensorSpec(("T",), "pixels per unit", non_negative=True),
+    "eyelid": TensorSpec(("T", 2), "closure 0..1: subject's left, right"),
+    "gaze": TensorSpec(("T", 2), "radians: x to image right, y up"),
+    "au": TensorSpec(("T", "n_au"), "probability or 0..5 intensity"),
+    "landmarks": TensorSpec(("T", 68, (2, 3)), "source pixels"),
+    "crop": TensorSpec((6,), "affine crop -> source"),
+    "size": TensorSpec((2,), "source pixels: width height"),
+}
+PER_FRAME = frozenset(name for name, spec in TENSORS.items() if spec.shape[0] == "T")
+PER_CLIP = frozenset(TENSORS) - PER_FRAME
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Space:
+    """What the codes of a face model mean to an editor that has no model at hand.
+
+    Attributes:
+        name: name and hash, as stored in files. id_std: (n_id,), exp_std: (n_exp,): standard deviation per component.
+        controls: named control -> code direction (n_exp,) of its value 1, e.g. `jaw-open`.
+    """
+
+    name: str
+    id_std: npt.NDArray[np.float32]
+    exp_std: npt.NDArray[np.float32]
+    controls: Mapping[str, npt.NDArray[np.float32]]

@@ -1,0 +1,1 @@
+"""Pixels -> 2-D facts about faces."""

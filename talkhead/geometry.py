@@ -1,0 +1,101 @@
+"""Rotations, the similarity fit and the weak-perspective camera, in one convention.
+
+Axes of every model: x to image right (the subject's left), y up, z out of the face to the camera, right-handed;
+1 unit = 100 mm. `R = Rz(roll) Ry(yaw) Rx(pitch)` on column vectors: pitch > 0 looks down, yaw > 0 turns the nose to
+image right, roll > 0 tilts the top of the head to image left. Angles are radians; pixels are continuous coordinates,
+pixel i covers [i, i+1), y down.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.errors import ShapeError
+
+FloatArray = npt.NDArray[np.floating]
+
+
+def euler_to_matrix(rot: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Rotation matrices of Euler angles.
+
+    Args:
+        rot: pitch, yaw, roll, (..., 3), radians.
+    Returns:
+        `Rz(roll) Ry(yaw) Rx(pitch)`, (..., 3, 3).
+    Raises:
+        ShapeError: the last axis is not 3.
+    """
+    angles = np.asarray(rot, np.float64)
+    if angles.shape[-1:] != (3,):
+        raise ShapeError("rot", angles.shape, "(..., 3)")
+    (cp, cy, cr), (sp, sy, sr) = np.moveaxis(np.cos(angles), -1, 0), np.moveaxis(np.sin(angles), -1, 0)
+    rows = [
+        [cr * cy, cr * sy * sp - sr * cp, cr * sy * cp + sr * sp],
+        [sr * cy, sr * sy * sp + cr * cp, sr * sy * cp - cr * sp],
+        [-sy, cy * sp, cy * cp],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def matrix_to_euler(matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Euler angles of rotation matrices; the inverse of `euler_to_matrix` for |yaw| < 90 degrees.
+
+    Args:
+        matrix: (..., 3, 3).
+    Returns:
+        pitch, yaw, roll, (..., 3), radians.
+    Raises:
+        ShapeError: the last two axes are not 3 x 3.
+    """
+    m = np.asarray(matrix, np.float64)
+    if m.shape[-2:] != (3, 3):
+        raise ShapeError("matrix", m.shape, "(..., 3, 3)")
+    pitch = np.arctan2(m[..., 2, 1], m[..., 2, 2])
+    yaw = np.arctan2(-m[..., 2, 0], np.hypot(m[..., 0, 0], m[..., 1, 0]))
+    roll = np.arctan2(m[..., 1, 0], m[..., 0, 0])
+    return np.stack([pitch, yaw, roll], -1)
+
+
+def fit_similarity(
+    points: npt.ArrayLike, target: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Weighted least-squares similarity `scale * R @ points + shift ~ target` (Umeyama 1991), no reflection.
+
+    Args:
+        points: (V, 3). target: (V, 3). weights: (V,), non-negative, default all 1.
+    Returns:
+        scale, rotation (3, 3), shift (3,).
+    Raises:
+        ShapeError: the point sets differ in shape.
+    """
+    p, q = np.asarray(points, np.float64), np.asarray(target, np.float64)
+    if p.shape != q.shape or p.ndim != 2 or p.shape[1] != 3:
+        raise ShapeError("target", q.shape, f"{p.shape} = (V, 3)")
+    w = np.ones(len(p)) if weights is None else np.asarray(weights, np.float64)
+    w = w / w.sum()
+    p_mean, q_mean = w @ p, w @ q
+    p0, q0 = p - p_mean, q - q_mean
+    u, s, vt = np.linalg.svd(q0.T @ (p0 * w[:, None]))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    scale = float((s * sign).sum() / (w @ (p0**2).sum(1)))
+    return scale, rotation, q_mean - scale * rotation @ p_mean
+
+
+def project(
+    vertices: FloatArray, rotation: FloatArray, trans: FloatArray, scale: float, size: tuple[int, int]
+) -> npt.NDArray[np.float64]:
+    """Weak-perspective projection of a model into a picture.
+
+    `u = W/2 + scale * (R p + t)_x`, `v = H/2 - scale * (R p + t)_y`, depth `-scale * (R p + t)_z` (larger is
+    farther): the origin of `trans` is the picture's centre, so a coefficient file does not depend on where a crop starts.
+
+    Args:
+        vertices: (V, 3), model units. rotation: (3, 3). trans: (3,), model units. scale: pixels per unit.
+        size: picture width and height in pixels.
+    Returns:
+        (V, 3): x right, y down, depth away from the camera, all in pixels.
+    """
+    p = np.asarray(vertices, np.float64) @ np.asarray(rotation, np.float64).T + np.asarray(trans, np.float64)
+    return np.stack([size[0] / 2 + scale * p[:, 0], size[1] / 2 - scale * p[:, 1], -scale * p[:, 2]], -1)

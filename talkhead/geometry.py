@@ -8,12 +8,14 @@ pixel i covers [i, i+1), y down.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import ShapeError
 
-FloatArray = npt.NDArray[np.floating]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 
 def euler_to_matrix(rot: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -89,7 +91,8 @@ def project(
     """Weak-perspective projection of a model into a picture.
 
     `u = W/2 + scale * (R p + t)_x`, `v = H/2 - scale * (R p + t)_y`, depth `-scale * (R p + t)_z` (larger is
-    farther): the origin of `trans` is the picture's centre, so a coefficient file does not depend on where a crop starts.
+    farther): the origin of `trans` is the picture's centre, so a coefficient file does not depend on where a crop
+    starts.
 
     Args:
         vertices: (V, 3), model units. rotation: (3, 3). trans: (3,), model units. scale: pixels per unit.

@@ -6,6 +6,11 @@ left (the subject's right), "eye B" the one at image right.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
 N_POINTS = 478
 N_SKIN = 468
 
@@ -40,3 +45,20 @@ LANDMARKS_68 = (127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 2
                 61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178)
 # fmt: on
 OUTER_EYE_CORNERS = (33, 263)
+
+
+def _stored(name: str) -> npt.NDArray[np.int32]:
+    table: npt.NDArray[np.int32] = np.load(Path(__file__).with_name(name)).astype(np.int32)
+    table.setflags(write=False)
+    return table
+
+
+TRIANGLES = _stored("mesh_triangles.npy")
+"""(852, 3) int32: the skin, counter-clockwise as the camera sees it (x right, y up); mouth and eyes are open.
+
+The 3-cycles of the published tesselation edges without the two whose edges all belong to other triangles too: a
+manifold with four boundary loops (oval 36, inner lips 20, each eye 16 edges).
+"""
+
+MIRROR = _stored("mesh_mirror.npy")
+"""(478,) int32: the point that takes each point's place when the face is mirrored; an involution."""

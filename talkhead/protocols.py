@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from talkhead.audio.framing import Speech as Speech
 from talkhead.coeffs.container import Coeffs
 from talkhead.face.landmarks import Landmarks
 
@@ -37,17 +38,6 @@ class SystemInfo:
     spaces: tuple[str, ...]
     weights: tuple[str, ...] = ()
     module: str
-
-
-class Speech(Protocol):
-    """Mono speech that can be read several times, block by block, without holding it all."""
-
-    @property
-    def sample_rate(self) -> int: ...
-
-    def blocks(self, seconds: float = 20.0) -> Iterator[npt.NDArray[np.float32]]:
-        """Consecutive float32 blocks, (n,), in [-1, 1]; the last may be shorter."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,1 @@
+"""Speech -> features: mel spectrum, prosody, and the one place that aligns sound to video frames."""

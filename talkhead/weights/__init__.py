@@ -1,0 +1,1 @@
+"""Checkpoints: what there is (`manifest`), where it comes from and what its licence allows."""

@@ -1,0 +1,190 @@
+"""The weights manifest (docs/manifest.md): every file of learned or measured numbers that talkhead may load.
+
+`weights_manifest.yaml` is the top-level file of a checkout and lies inside the package once installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from talkhead.config import nearest, read_config
+from talkhead.errors import InputError, WeightsError
+
+FORMAT_VERSION = 1
+PACKAGE = Path(__file__).resolve().parents[1]
+FILE_NAME = "weights_manifest.yaml"
+
+Commercial = Literal["yes", "no", "unclear"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Licence:
+    """Licences, as SPDX names or the holder's words: of the code that made the weights, and of the weights."""
+
+    code: str
+    weights: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightFile:
+    """One file to download.
+
+    Attributes:
+        name: what systems and users call it. repo_id, revision, filename: where on the Hugging Face Hub; the
+            revision is a full commit, so that nobody can change the file under us. mirrors: other https addresses.
+        size: bytes. sha256: of the file. licence, commercial: what its licence says, and whether business use is
+            allowed. systems: who needs it. format: `safetensors`, or one that is converted on arrival (`pickle`, `zip`)
+            or handed to its own library (`onnx`, `task`). note: shown with the licence.
+    """
+
+    name: str
+    repo_id: str
+    revision: str
+    filename: str
+    size: int
+    sha256: str
+    licence: Licence
+    commercial: Commercial
+    systems: tuple[str, ...]
+    format: Literal["safetensors", "pickle", "zip", "onnx", "task"]
+    mirrors: tuple[str, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_digest(self.name, self.size, self.sha256)
+        if not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            raise InputError(f"{self.name}: revision is {self.revision!r}, expected a full commit (40 hex digits)")
+        if any(not mirror.startswith("https://") for mirror in self.mirrors):
+            raise InputError(f"{self.name}: mirrors must start with https://")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundledFile:
+    """One file that is part of the package.
+
+    Attributes:
+        name: what it is called in messages. path: inside the package, with forward slashes. size: bytes.
+        sha256: of the file. licence: SPDX name. systems: who reads it. provenance: how it was made and from what.
+    """
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+    licence: str
+    systems: tuple[str, ...]
+    provenance: str
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_digest(self.name, self.size, self.sha256)
+        path = PurePosixPath(self.path)
+        if path.is_absolute() or ".." in path.parts or "\\" in self.path:
+            raise InputError(f"{self.name}: path {self.path!r} leaves the package")
+
+    @property
+    def location(self) -> Path:
+        """Where the file lies on this machine."""
+        return PACKAGE / self.path
+
+    def verify(self) -> None:
+        """Compare size and sha256 with the manifest.
+
+        Raises:
+            WeightsError: the file is missing or differs; the message names it.
+        """
+        if not self.location.is_file():
+            raise WeightsError(f"{self.location} is missing", hint="reinstall talkhead")
+        data = self.location.read_bytes()
+        if len(data) != self.size or hashlib.sha256(data).hexdigest() != self.sha256:
+            raise WeightsError(f"{self.location} is not the file that was released", hint="reinstall talkhead")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """The whole manifest.
+
+    Attributes:
+        format_version: of this file's layout. bundled: files inside the package. files: files to download.
+    """
+
+    format_version: int
+    bundled: tuple[BundledFile, ...] = ()
+    files: tuple[WeightFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise InputError(f"format_version is {self.format_version}, this talkhead reads {FORMAT_VERSION}")
+        names = [f.name for f in (*self.bundled, *self.files)]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise InputError(f"names used twice: {', '.join(repeated)}")
+
+    def file(self, name: str) -> WeightFile:
+        """The download called `name`.
+
+        Raises:
+            WeightsError: there is none.
+        """
+        for entry in self.files:
+            if entry.name == name:
+                return entry
+        close = nearest(name, [entry.name for entry in self.files])
+        raise WeightsError(f"the manifest has no weights {name!r}", hint=f"did you mean {close!r}?" if close else None)
+
+    def of_system(self, system: str) -> tuple[WeightFile, ...]:
+        """The downloads that a system needs."""
+        return tuple(entry for entry in self.files if system in entry.systems)
+
+
+def manifest_path() -> Path:
+    """Where the manifest lies: inside the installed package, or at the top of a checkout.
+
+    Raises:
+        WeightsError: in neither place.
+    """
+    for folder in (PACKAGE, PACKAGE.parent):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    raise WeightsError(f"{FILE_NAME} is not in {PACKAGE}", hint="reinstall talkhead")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest file.
+
+    Raises:
+        InputError: it breaks the format; the message names the file and the key.
+    """
+    return read_config(path, Manifest)
+
+
+@functools.cache
+def load_manifest() -> Manifest:
+    """The manifest that belongs to this talkhead, read once.
+
+    Raises:
+        WeightsError: it is missing or broken.
+    """
+    path = manifest_path()
+    try:
+        return read_manifest(path)
+    except InputError as error:
+        raise WeightsError(f"damaged manifest: {error.message}", hint="reinstall talkhead") from error
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise InputError(f"name {name!r} may hold lower-case letters, digits, '.', '_' and '-' only")
+
+
+def _check_digest(name: str, size: int, sha256: str) -> None:
+    if size < 1:
+        raise InputError(f"{name}: size is {size}, expected a positive number of bytes")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise InputError(f"{name}: sha256 is {sha256!r}, expected 64 lower-case hex digits")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import yaml
+
+from talkhead.errors import InputError, WeightsError
+from talkhead.weights import manifest as module
+from talkhead.weights.manifest import PACKAGE, BundledFile, load_manifest, read_manifest
+
+ENTRY = {
+    "name": "renderer",
+    "repo_id": "someone/something",
+    "revision": "0123456789abcdef0123456789abcdef01234567",
+    "filename": "sub/renderer.safetensors",
+    "size": 10,
+    "sha256": "a" * 64,
+    "licence": {"code": "MIT", "weights": "CC-BY-NC-4.0"},
+    "commercial": "no",
+    "systems": ["sadtalker"],
+    "format": "safetensors",
+}
+BUNDLED = {
+    "name": "table",
+    "path": "data/table.safetensors",
+    "size": 3,
+    "sha256": hashlib.sha256(b"abc").hexdigest(),
+    "licence": "Apache-2.0",
+    "systems": ["meshwarp"],
+    "provenance": "made up",
+}
+
+
+def write(tmp_path, **content):
+    path = tmp_path / "manifest.yaml"
+    path.write_text(yaml.safe_dump({"format_version": 1, **content}))
+    return path
+
+
+def test_reads_every_field_and_finds_entries(tmp_path):
+    manifest = read_manifest(write(tmp_path, files=[ENTRY], bundled=[BUNDLED]))
+    entry = manifest.file("renderer")
+    assert (entry.commercial, entry.licence.weights, entry.mirrors) == ("no", "CC-BY-NC-4.0", ())
+    assert manifest.of_system("sadtalker") == (entry,)
+    assert manifest.of_system("meshwarp") == ()
+    with pytest.raises(WeightsError, match="rendrer") as caught:
+        manifest.file("rendrer")
+    assert "'renderer'" in (caught.value.hint or "")
+
+
+def test_plain_yes_and_no_are_words(tmp_path):
+    path = write(tmp_path, files=[ENTRY])
+    path.write_text(path.read_text().replace("'no'", "no"))
+    assert read_manifest(path).files[0].commercial == "no"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sha256": "A" * 64}, "sha256"),
+        ({"sha256": "a" * 63}, "sha256"),
+        ({"size": 0}, "size is 0"),
+        ({"revision": "main"}, "full commit"),
+        ({"commercial": "perhaps"}, "expected one of yes, no, unclear"),
+        ({"format": "exe"}, "format is 'exe'"),
+        ({"mirrors": ["http://example.org/x"]}, "https"),
+        ({"licence": {"code": "MIT"}}, "missing weights"),
+        ({"name": "Two Words"}, "lower-case"),
+        ({"license": "MIT"}, "unknown key 'license'"),
+    ],
+)
+def test_refuses_bad_entries(tmp_path, change, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_manifest(write(tmp_path, files=[ENTRY | change]))
+    assert "files[0]" in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "data/../../outside", "data\\x"])
+def test_bundled_files_stay_in_the_package(tmp_path, path):
+    with pytest.raises(InputError, match="leaves the package"):
+        read_manifest(write(tmp_path, bundled=[BUNDLED | {"path": path}]))
+
+
+def test_refuses_other_versions_and_repeated_names(tmp_path):
+    with pytest.raises(InputError, match="format_version is 2"):
+        read_manifest(write(tmp_path, format_version=2))
+    with pytest.raises(InputError, match="names used twice: renderer"):
+        read_manifest(write(tmp_path, files=[ENTRY, ENTRY]))
+
+
+def test_verify_names_missing_and_changed_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PACKAGE", tmp_path)
+    bundled = BundledFile(**BUNDLED | {"systems": ("meshwarp",)})
+    with pytest.raises(WeightsError, match=r"table\.safetensors is missing"):
+        bundled.verify()
+    bundled.location.parent.mkdir()
+    bundled.location.write_bytes(b"abc")
+    bundled.verify()
+    bundled.location.write_bytes(b"abd")
+    with pytest.raises(WeightsError, match=r"table\.safetensors is not the file"):
+        bundled.verify()
+
+
+def test_a_damaged_manifest_is_a_weights_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "manifest_path", lambda: write(tmp_path, bundeld=[]))
+    load_manifest.cache_clear()
+    try:
+        with pytest.raises(WeightsError, match="bundeld"):
+            load_manifest()
+    finally:
+        load_manifest.cache_clear()
+
+
+def test_our_own_manifest_lists_every_bundled_file():
+    manifest = load_manifest()
+    for entry in manifest.bundled:
+        entry.verify()
+    data = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "data").glob("*") if path.is_file()}
+    assert {entry.path for entry in manifest.bundled} == data

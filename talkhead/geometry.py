@@ -102,3 +102,83 @@ def project(
     """
     p = np.asarray(vertices, np.float64) @ np.asarray(rotation, np.float64).T + np.asarray(trans, np.float64)
     return np.stack([size[0] / 2 + scale * p[:, 0], size[1] / 2 - scale * p[:, 1], -scale * p[:, 2]], -1)
+
+
+def rotvec_to_matrix(rotvec: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Rotation matrices of rotation vectors (axis times angle), by Rodrigues' formula.
+
+    Args:
+        rotvec: (..., 3), radians.
+    Returns:
+        (..., 3, 3).
+    Raises:
+        ShapeError: the last axis is not 3.
+    """
+    v = np.asarray(rotvec, np.float64)
+    if v.shape[-1:] != (3,):
+        raise ShapeError("rotvec", v.shape, "(..., 3)")
+    angle = np.linalg.norm(v, axis=-1)[..., None, None]
+    x, y, z = np.moveaxis(v, -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([np.stack(row, -1) for row in ([zero, -z, y], [z, zero, -x], [-y, x, zero])], -2)
+    # np.sinc is sin(pi x)/(pi x): both factors stay exact at angle 0.
+    first, second = np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    matrix: npt.NDArray[np.float64] = np.eye(3) + first * cross + second * (cross @ cross)
+    return matrix
+
+
+def matrix_to_rotvec(matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Rotation vectors of rotation matrices, angles in [0, pi]; the inverse of `rotvec_to_matrix`.
+
+    Args:
+        matrix: (..., 3, 3).
+    Returns:
+        (..., 3), radians.
+    Raises:
+        ShapeError: the last two axes are not 3 x 3.
+    """
+    m = np.asarray(matrix, np.float64)
+    if m.shape[-2:] != (3, 3):
+        raise ShapeError("matrix", m.shape, "(..., 3, 3)")
+    diagonal = np.stack([m[..., i, i] for i in range(3)], -1)
+    trace = diagonal.sum(-1)
+    # Each row is the quaternion (w, x, y, z) times four of its components; the one of the largest component is stable.
+    skew = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1)
+    mixed = m + np.swapaxes(m, -1, -2)
+    for i in range(3):
+        mixed[..., i, i] = 1 + 2 * diagonal[..., i] - trace
+    rows = np.concatenate(
+        [
+            np.concatenate([1 + trace[..., None], skew], -1)[..., None, :],
+            np.concatenate([skew[..., None], mixed], -1),
+        ],
+        -2,
+    )
+    best = np.argmax(np.einsum("...ii->...i", rows), -1)
+    quaternion = np.take_along_axis(rows, best[..., None, None], -2)[..., 0, :]
+    quaternion = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
+    quaternion = np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    sine = np.linalg.norm(quaternion[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, quaternion[..., :1])
+    # For small angles angle/sine tends to 2.
+    rotvec: npt.NDArray[np.float64] = quaternion[..., 1:] * np.where(sine > 1e-12, angle / np.maximum(sine, 1e-12), 2.0)
+    return rotvec
+
+
+def mean_rotation(matrices: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
+    """The chordal mean: the rotation nearest to the weighted sum of the matrices (Markley et al. 2007).
+
+    Args:
+        matrices: (T, 3, 3). weights: (T,), non-negative, default all 1.
+    Returns:
+        (3, 3).
+    Raises:
+        ShapeError: `matrices` is not (T, 3, 3) with T > 0.
+    """
+    m = np.asarray(matrices, np.float64)
+    if m.ndim != 3 or m.shape[1:] != (3, 3) or not len(m):
+        raise ShapeError("matrices", m.shape, "(T, 3, 3)")
+    w = np.ones(len(m)) if weights is None else np.asarray(weights, np.float64)
+    u, _, vt = np.linalg.svd(np.einsum("t,tij->ij", w, m))
+    rotation: npt.NDArray[np.float64] = (u * np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])) @ vt
+    return rotation

@@ -1,0 +1,1 @@
+"""One function per command: files in, files out, the same words as the command line."""

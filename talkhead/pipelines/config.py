@@ -1,0 +1,62 @@
+"""Defaults and result types shared by the pipelines; cheap to import, so that the command line reads them from here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Framing = Literal["full", "crop"]
+MotionMode = Literal["auto", "relative", "absolute"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Defaults:
+    """The one place where a default of the public functions and commands is written.
+
+    Attributes:
+        fps: frames per second. seed: of everything drawn at random. crf: H.264 quality, 0 best .. 51 worst.
+        exp_scale, pose_scale: 1 = as the speech asks. pose_style: how lively the head is.
+    """
+
+    system: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    seed: int = 0
+    fps: float = 25.0
+    face: str = "largest"
+    framing: Framing = "full"
+    pose_style: str = "natural"
+    pose_scale: float = 1.0
+    exp_scale: float = 1.0
+    motion: MotionMode = "auto"
+    crf: int = 18
+    codec: str = "h264"
+
+
+DEFAULTS = Defaults()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a pipeline made.
+
+    Attributes:
+        output: where it is ("-" is standard output). system: who computed it. n_frames, fps, size: of the output;
+            size is (width, height) in pixels, None for coefficients. written: False after a dry run.
+    """
+
+    output: str
+    n_frames: int
+    fps: float
+    system: str = ""
+    size: tuple[int, int] | None = None
+    written: bool = True
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.n_frames / self.fps
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"duration_s": round(self.duration_s, 3)}

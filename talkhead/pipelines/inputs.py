@@ -1,0 +1,141 @@
+"""What users hand in (paths, "-", arrays, values already made) becomes the values the stages work on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead import __version__
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.file import read_coeffs
+from talkhead.errors import MediaError, UsageError
+from talkhead.protocols import Source, Speech
+
+log = logging.getLogger(__name__)
+
+PathLike = str | os.PathLike[str]
+Photo = PathLike | npt.NDArray[np.uint8] | Source
+Audio = PathLike | tuple[npt.NDArray[np.float32], int] | Speech
+Motion = PathLike | Coeffs
+STDIO = "-"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenSpeech:
+    """Speech to listen to, and the file to take the sound track from (None: it came as samples)."""
+
+    speech: Speech
+    path: Path | None
+
+
+def open_source(face: Photo, face_choice: str | int | PathLike = "largest") -> Source:
+    """Load a photo (or the first frame of a video) and choose the face in it.
+
+    Args:
+        face: path, (H, W, 3) uint8 RGB pixels, or a `Source` that is ready.
+        face_choice: "largest", the index of a face, or the path of a picture of the person.
+    Raises:
+        MediaError: unreadable. FaceNotFoundError: no face. FaceChoiceError: there is no such face.
+    """
+    from talkhead.face.mesh import choose_face
+    from talkhead.media.image import read_image
+
+    if isinstance(face, Source):
+        return face
+    choice = _read_choice(face_choice)
+    if isinstance(face, np.ndarray):
+        pixels, alpha, name = face, None, "photo"
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise UsageError(f"a photo as an array is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
+    else:
+        image = read_image(face)
+        pixels, alpha, name = image.pixels, image.alpha, str(face)
+    return Source(image=pixels, alpha=alpha, landmarks=choose_face(pixels, choice, name=name), name=name)
+
+
+@contextlib.contextmanager
+def open_speech(audio: Audio) -> Iterator[OpenSpeech]:
+    """Open speech for streaming: a path, "-" (standard input), samples with their rate, or a ready `Speech`.
+
+    Raises:
+        MediaError: unreadable, without sound, or longer than 24 h.
+    """
+    from talkhead.media.audio import AudioStream, Waveform, spooled_input
+
+    if isinstance(audio, tuple):
+        samples, sample_rate = audio
+        yield OpenSpeech(speech=Waveform(np.asarray(samples, np.float32), sample_rate), path=None)
+    elif isinstance(audio, (str, os.PathLike)):
+        with spooled_input(os.fspath(audio)) as path:
+            yield OpenSpeech(speech=AudioStream(path), path=Path(path))
+    else:
+        yield OpenSpeech(speech=audio, path=None)
+
+
+def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
+    """Read coefficient files and merge them in order: tracks of later ones replace those of earlier ones.
+
+    Raises:
+        CoeffFileError: a file breaks the format or their spaces differ. UsageError: none given, or rates differ.
+    """
+    inputs: list[Motion] = [motion] if isinstance(motion, (str, os.PathLike, Coeffs)) else list(motion)
+    if not inputs:
+        raise UsageError("no coefficient file given")
+    check_one_stdin(inputs)
+    loaded = [item if isinstance(item, Coeffs) else read_coeffs(item) for item in inputs]
+    merged = loaded[0]
+    for later in loaded[1:]:
+        merged = merged.merged(later)
+    return merged
+
+
+def check_one_stdin(inputs: Sequence[object]) -> None:
+    """Raise UsageError if more than one input is standard input."""
+    if sum(1 for item in inputs if isinstance(item, str) and item == STDIO) > 1:
+        raise UsageError("only one input can be - (standard input)")
+
+
+def stamped(coeffs: Coeffs, command: str, params: dict[str, Any], source: object = None) -> Coeffs:
+    """Coefficients with their origin: command, options, and the hash of the file they were made from."""
+    return coeffs.replace(
+        created_by=f"talkhead {__version__} {command}",
+        params={key: value for key, value in params.items() if value is not None},
+        source_sha256=file_sha256(source) if isinstance(source, (str, os.PathLike)) else coeffs.source_sha256,
+    )
+
+
+def file_sha256(path: PathLike) -> str:
+    """SHA-256 of a file in hex; empty for standard input and what is not a plain file."""
+    file = Path(path)
+    if os.fspath(path) == STDIO or not file.is_file():
+        return ""
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as cause:
+        raise MediaError(f"cannot read {file}: {cause.strerror}") from cause
+    return digest.hexdigest()
+
+
+def _read_choice(choice: str | int | PathLike) -> Any:
+    from talkhead.media.image import read_image
+
+    if isinstance(choice, int) or choice == "largest":
+        return choice
+    text = os.fspath(choice)
+    if text.lstrip("-").isdigit():
+        return int(text)
+    if not Path(text).exists():
+        raise UsageError(f"--face is {text!r}: expected largest, an index, or a picture file")
+    return read_image(text).pixels

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.coeffs.layout import PER_CLIP, PER_FRAME, TENSORS
+from talkhead.coeffs.layout import MAYBE_RELATIVE, PER_CLIP, PER_FRAME, TENSORS
 from talkhead.errors import CoeffFileError, UsageError
 
 F32 = npt.NDArray[np.float32]
@@ -30,10 +30,12 @@ class Coeffs:
             row-major 2 x 3. size: (2,) source width and height.
         extra: tensors this version does not know; kept as they are.
         relative: tracks among `exp rot trans scale gaze` that are offsets from the source's own rest
-            (`scale` then multiplies) instead of absolute values. Speech-driven motion is relative.
+            (`scale` then multiplies) instead of absolute values. Speech-driven motion is relative. Names of tracks
+            that are absent are dropped.
         source_sha256, created_by, params: where it came from (docs/coefficient-file.md).
     Raises:
-        CoeffFileError: a tensor has the wrong shape or dtype, is not finite, or there is none at all.
+        CoeffFileError: a tensor has the wrong shape or dtype, is not finite, or there is none at all; `au_names` do not
+            count the columns of `au`; an extra tensor has the name of a known one.
     """
 
     space: str
@@ -67,9 +69,16 @@ class Coeffs:
             raise CoeffFileError("a coefficient file needs at least one tensor of " + " ".join(TENSORS))
         for name, value in present.items():
             TENSORS[name].check(name, value, self.n_frames)
-        unknown = self.relative - {"exp", "rot", "trans", "scale", "gaze"}
+        unknown = self.relative - MAYBE_RELATIVE
         if unknown:
             raise CoeffFileError(f"tracks that cannot be relative: {' '.join(sorted(unknown))}")
+        # A frozen dataclass sets its own fields this way; without it, dropping a track would need two changes.
+        object.__setattr__(self, "relative", frozenset(self.relative & present.keys()))
+        if self.au is not None and len(self.au_names) != self.au.shape[1]:
+            raise CoeffFileError(f"au has {self.au.shape[1]} columns and au_names {len(self.au_names)} names")
+        taken = sorted(TENSORS.keys() & self.extra.keys())
+        if taken:
+            raise CoeffFileError(f"extra tensors with the names of known ones: {' '.join(taken)}")
 
     def __len__(self) -> int:
         return self.n_frames
@@ -97,40 +106,39 @@ class Coeffs:
     def merged(self, other: Coeffs) -> Coeffs:
         """These coefficients with the tracks of `other` in place of their own.
 
-        The common length is the longer one's: a shorter track holds its last frame. `id` and `exp` need equal spaces.
+        The common length is the longer one's: a shorter track holds its last frame. A single frame has no rate of its
+        own and takes the other's. `id` and `exp` need equal spaces.
 
         Raises:
-            UsageError: rates differ (resample first). CoeffFileError: the spaces differ and both carry codes.
+            UsageError: rates differ. CoeffFileError: the spaces differ and both carry codes.
         """
-        if self.fps != other.fps:
-            raise UsageError(f"frame rates differ: {self.fps:g} and {other.fps:g}; use edit --retime first")
+        fps = other.fps if self.n_frames == 1 else self.fps
+        if fps != other.fps and other.n_frames > 1:
+            raise UsageError(
+                f"frame rates differ: {self.fps:g} and {other.fps:g}", hint=f"edit --retime {self.fps:g}fps the second"
+            )
         coded = [c for c in (self, other) if c.id is not None or c.exp is not None]
         if len({c.space for c in coded}) > 1:
             raise CoeffFileError(f"codes of different spaces cannot be merged: {self.space} and {other.space}")
         n_frames = max(self.n_frames, other.n_frames)
-        mine, theirs = self.tensors(), other.tensors()
-        tracks = {
-            name: _held(value, n_frames) if name in PER_FRAME else value for name, value in (mine | theirs).items()
-        }
-        relative = (self.relative - set(theirs)) | other.relative
-        space = coded[-1].space if coded else other.space
-        extra = {
-            k: _held(v, n_frames) if v.ndim and len(v) in (self.n_frames, other.n_frames) else v
-            for k, v in (dict(self.extra) | dict(other.extra)).items()
-        }
+        mine, theirs = self.held(n_frames), other.held(n_frames)
         return self.replace(
-            space=space,
+            space=coded[-1].space if coded else other.space,
+            fps=fps,
             n_frames=n_frames,
-            relative=relative,
-            extra=extra,
-            au_names=other.au_names or self.au_names,
+            relative=(self.relative - other.tensors().keys()) | other.relative,
+            extra=dict(mine.extra) | dict(theirs.extra),
+            au_names=self.au_names if other.au is None else other.au_names,
+            source_sha256=self.source_sha256 or other.source_sha256,
             params=dict(self.params) | dict(other.params),
-            **tracks,
+            **(mine.tensors() | theirs.tensors()),
         )
 
-
-def _held(track: npt.NDArray[Any], n_frames: int) -> npt.NDArray[Any]:
-    return track[np.minimum(np.arange(n_frames), len(track) - 1)]
+    def held(self, n_frames: int) -> Coeffs:
+        """A copy of this length: cut, or its last frame held."""
+        if n_frames == self.n_frames:
+            return self
+        return self.at(np.minimum(np.arange(n_frames), self.n_frames - 1))
 
 
 __all__ = ["PER_CLIP", "PER_FRAME", "Coeffs"]

@@ -26,24 +26,28 @@ class TensorSpec:
     unit: str
     non_negative: bool = False
 
+    def check_shape(self, name: str, shape: tuple[int, ...], n_frames: int) -> None:
+        """Raise CoeffFileError, naming the tensor, unless the shape fits."""
+        expected = "(" + ", ".join(str(n_frames) if d == "T" else str(d) for d in self.shape) + ")"
+        fits = len(shape) == len(self.shape) and all(
+            (d == "T" and n == n_frames) or (isinstance(d, str) and d != "T" and n > 0) or d == n
+            or (isinstance(d, tuple) and n in d)
+            for d, n in zip(self.shape, shape, strict=True)
+        )  # fmt: skip
+        if not fits:
+            raise CoeffFileError(f"{name} has shape {shape}, expected {expected}")
+
     def check(self, name: str, value: npt.NDArray[Any], n_frames: int) -> None:
         """Raise CoeffFileError, naming the tensor, unless dtype, shape and values fit."""
         if not isinstance(value, np.ndarray) or value.dtype != np.float32:
             raise CoeffFileError(f"{name} has dtype {getattr(value, 'dtype', type(value).__name__)}, expected float32")
-        expected = "(" + ", ".join(str(n_frames) if d == "T" else str(d) for d in self.shape) + ")"
-        fits = value.ndim == len(self.shape) and all(
-            (d == "T" and n == n_frames) or (isinstance(d, str) and d != "T" and n > 0) or d == n
-            or (isinstance(d, tuple) and n in d)
-            for d, n in zip(self.shape, value.shape, strict=True)
-        )  # fmt: skip
-        if not fits:
-            raise CoeffFileError(f"{name} has shape {value.shape}, expected {expected}")
+        self.check_shape(name, value.shape, n_frames)
         bad = ~np.isfinite(value)
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             raise CoeffFileError(f"{name} has {int(bad.sum())} values that are not finite, the first at {where}")
         if self.non_negative and (value < 0).any():
-            raise CoeffFileError(f"{name} has negative values")
+            raise CoeffFileError(f"{name} has negative values, the lowest {float(value.min()):g}")
 
 
 TENSORS: Mapping[str, TensorSpec] = {
@@ -61,6 +65,8 @@ TENSORS: Mapping[str, TensorSpec] = {
 }
 PER_FRAME = frozenset(name for name, spec in TENSORS.items() if spec.shape[0] == "T")
 PER_CLIP = frozenset(TENSORS) - PER_FRAME
+# Tracks that may be offsets from the source's own rest; eyelid closure is always absolute.
+MAYBE_RELATIVE = frozenset({"exp", "rot", "trans", "scale", "gaze"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,9 +76,21 @@ class Space:
     Attributes:
         name: name and hash, as stored in files. id_std: (n_id,), exp_std: (n_exp,): standard deviation per component.
         controls: named control -> code direction (n_exp,) of its value 1, e.g. `jaw-open`.
+        mirror: (n_exp, n_exp), takes the codes of an expression to those of its mirror image; None if unknown.
     """
 
     name: str
     id_std: npt.NDArray[np.float32]
     exp_std: npt.NDArray[np.float32]
     controls: Mapping[str, npt.NDArray[np.float32]]
+    mirror: npt.NDArray[np.float32] | None = None
+
+    @property
+    def family(self) -> str:
+        """The name without its hash: `meshwarp` of `meshwarp-1a2b3c4d`."""
+        return space_family(self.name)
+
+
+def space_family(name: str) -> str:
+    """The name of a space without its hash: what a person types."""
+    return name.partition("-")[0]

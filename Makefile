@@ -1,5 +1,8 @@
-# `make demo` and `make test` do all their set-up themselves, in .venv. PYTHON=... picks another interpreter (>= 3.10).
-PYTHON ?= python3
+# `make demo` and `make test` do all their set-up themselves, in .venv. PYTHON=... picks another interpreter.
+# Wanted is 3.10 to 3.12: mediapipe for newer ones comes without its models (docs/dependencies.md).
+PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11 python3.10; do \
+  $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; \
+  done), python3)
 VENV := .venv
 BIN := $(VENV)/bin
 

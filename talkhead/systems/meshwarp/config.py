@@ -1,0 +1,55 @@
+"""Every number of the meshwarp renderer that was chosen rather than derived, with its unit and reason.
+
+"eye distances" are distances of the outer eye corners in the photo, 90 mm on a face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+UNITS_PER_EYE_DISTANCE = 0.9  # model units (100 mm) between the outer eye corners of the mean face
+
+Framing = Literal["full", "crop"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderConfig:
+    """Options of the renderer; the command line reads its defaults from here.
+
+    Attributes:
+        size: longer side of the output in pixels; None keeps the photo's own resolution.
+        framing: the whole picture, or a square around the head.
+        shading: how much of the estimated change of light with rotation and expression is applied, 0..1.
+        torso_follow: share of the neck's motion that the shoulders take up, 0..1.
+        teeth: paint teeth and tongue inside an opened mouth.
+    """
+
+    size: int | None = None
+    framing: Framing = "full"
+    shading: float = 0.7
+    torso_follow: float = 0.35
+    teeth: bool = True
+
+
+# Region that can move, in eye distances from the face centre: sideways, up, down. Beyond it the photo is copied.
+REGION_SIDE = 3.4
+REGION_UP = 3.2
+REGION_DOWN = 3.6
+GRID_STEP = 0.16  # spacing of the outer vertices, eye distances
+RINGS = (1.06, 1.15)  # vertex rings around the face oval: fine triangles where hair meets skin
+MARGIN = 0.45  # mirrored border around the region so that a cut-off head can move inwards, eye distances
+
+# Neck: rigid with the head above NECK_TOP, with the torso below NECK_BOTTOM (eye distances below the chin).
+NECK_TOP = -0.15
+NECK_BOTTOM = 1.0
+SIDE_RIGID = 1.9  # sideways the head is rigid up to here, and lets go over the next 1.3 eye distances
+SIDE_FREE = 3.2
+EXPRESSION_REACH = 0.7  # how far the oval's expression drags the skin outside it, eye distances
+DEPTH_SLOPE = 0.8  # how fast the head falls back outside the oval
+DEPTH_LIMIT = 0.35  # and how far, behind the oval's deepest point, eye distances
+
+# A head that turns further than this from its photo shows parts no photo has; motion is compressed towards the limit.
+YAW_LIMIT_DEG = 38.0
+PITCH_LIMIT_DEG = 28.0
+ROLL_LIMIT_DEG = 45.0

@@ -1,0 +1,147 @@
+"""Coefficients -> the driven face of one photo, frame by frame: what relative and absolute tracks mean here."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.errors import CoeffFileError
+from talkhead.face.landmarks import Landmarks
+from talkhead.face3d.eyes import aim_gaze, close_eyelids
+from talkhead.face3d.fit import PhotoFit, fit_photo
+from talkhead.face3d.morphable import FaceModel
+from talkhead.geometry import euler_to_matrix, matrix_to_euler
+from talkhead.systems.meshwarp.config import (
+    PITCH_LIMIT_DEG,
+    ROLL_LIMIT_DEG,
+    UNITS_PER_EYE_DISTANCE,
+    YAW_LIMIT_DEG,
+)
+from talkhead.systems.meshwarp.mesh import Pose
+
+log = logging.getLogger(__name__)
+
+F64 = npt.NDArray[np.float64]
+
+_LIMITS = np.radians([PITCH_LIMIT_DEG, YAW_LIMIT_DEG, ROLL_LIMIT_DEG])
+_SOFT = 0.7  # compression of the rotation starts at this share of its limit
+_REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrameMotion:
+    """What one frame needs: `face` (478, 3) head frame, `pose`, `closure` (2,) of the subject's left and right eye."""
+
+    face: F64
+    pose: Pose
+    closure: F64
+
+
+class MotionResolver:
+    """Turns coefficient rows into driven faces of one photo.
+
+    Args:
+        fit: of the photo. landmarks, size: of the photo, to refit it under the driver's identity. model: face model.
+        coeffs: the motion; its `relative` tracks are offsets from the photo's rest.
+    Raises:
+        CoeffFileError: `exp` is in another face model's space.
+    """
+
+    def __init__(
+        self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int], model: FaceModel, coeffs: Coeffs
+    ) -> None:
+        if coeffs.exp is not None and coeffs.space != model.space.name:
+            raise CoeffFileError(
+                f"exp is in space {coeffs.space}, this renderer needs {model.space.name}",
+                hint="make the coefficients with this version, or convert them with edit --space",
+            )
+        self._model, self._coeffs, self._fit = model, coeffs, fit
+        rest = fit.coeffs
+        assert rest.rot is not None and rest.trans is not None and rest.scale is not None
+        self._rest_rotation = euler_to_matrix(rest.rot[0])
+        self._rest_trans, self._rest_scale = rest.trans[0].astype(np.float64), float(rest.scale[0])
+        own = rest
+        if coeffs.id is not None and coeffs.exp is not None and "exp" not in coeffs.relative:
+            own = fit_photo(landmarks, size, model, id_codes=coeffs.id).coeffs
+        self._own_exp = np.zeros(model.n_exp) if own.exp is None else own.exp[0].astype(np.float64)
+        self._own_closure = np.zeros(2) if rest.eyelid is None else rest.eyelid[0].astype(np.float64)
+        self._own_gaze = np.zeros(2) if rest.gaze is None else rest.gaze[0].astype(np.float64)
+        self._closing = closing_codes(fit.vertices, model)
+        self._warned = False
+
+    def at(self, t: int) -> FrameMotion:
+        """The driven face of frame `t`."""
+        c = self._coeffs
+        face = self._fit.vertices
+        if c.exp is not None:
+            codes = c.exp[t] + self._closing if "exp" in c.relative else c.exp[t] - self._own_exp
+            face = face + self._model.offset(codes)
+        closure = np.zeros(2)
+        if c.eyelid is not None:
+            closure = (c.eyelid[t] - self._own_closure) / np.maximum(1 - self._own_closure, 0.2)
+            closure = np.clip(closure, -0.25, 1.0)
+            if np.abs(closure).max() > 1e-4:
+                face = close_eyelids(face, closure)
+        if c.gaze is not None:
+            gaze = c.gaze[t] if "gaze" in c.relative else c.gaze[t] - self._own_gaze
+            if np.abs(gaze).max() > 1e-5:
+                face = aim_gaze(face, gaze)
+        return FrameMotion(face=face, pose=self._pose(t), closure=np.clip(closure, 0, 1))
+
+    def _pose(self, t: int) -> Pose:
+        c = self._coeffs
+        rotation, trans, scale = self._rest_rotation, self._rest_trans, self._rest_scale
+        if c.rot is not None:
+            given = euler_to_matrix(c.rot[t])
+            offset = given if "rot" in c.relative else given @ rotation.T
+            rotation = self._limited(offset) @ rotation
+        if c.trans is not None:
+            trans = trans + c.trans[t] if "trans" in c.relative else c.trans[t].astype(np.float64)
+        if c.scale is not None:
+            scale = scale * float(c.scale[t]) if "scale" in c.relative else float(c.scale[t])
+        return Pose(rotation=rotation, trans=trans, scale=scale)
+
+    def _limited(self, offset: F64) -> F64:
+        """Compress a rotation away from the photo softly towards the limits; say so once."""
+        angles = matrix_to_euler(offset)
+        size = np.abs(angles) / _LIMITS
+        if (size <= _SOFT).all():
+            return offset
+        over = np.maximum(size - _SOFT, 0) / (1 - _SOFT)
+        limited = np.sign(angles) * _LIMITS * np.where(size > _SOFT, _SOFT + (1 - _SOFT) * np.tanh(over), size)
+        if not self._warned and (size > 1).any():
+            worst = int(np.argmax(size))
+            log.warning(
+                "the head turns %.0f degrees (%s) away from the photo; held below %.0f, where a photo has nothing to show",
+                np.degrees(np.abs(angles[worst])), ("pitch", "yaw", "roll")[worst], np.degrees(_LIMITS[worst]),
+            )  # fmt: skip
+            self._warned = True
+        return euler_to_matrix(limited)
+
+
+def closing_codes(face: F64, model: FaceModel) -> F64:
+    """Expression codes that close the photo's own lips, so that speech can set the opening absolutely; (n_exp,).
+
+    Args:
+        face: (478, 3) the photo's own vertices, head frame. model: with a `lip-open` control.
+    """
+    direction = model.space.controls["lip-open"].astype(np.float64)
+    amount, step = 0.0, 0.0
+    for _ in range(3):  # the gap is nearly linear in the code: three secant steps are exact to a hair
+        gap = _gap(face + model.offset(amount * direction))
+        slope = (_gap(face + model.offset((amount + 0.25) * direction)) - gap) / 0.25
+        step = min(0.0, (_REST_GAP - gap) / max(slope, 0.02)) if amount == 0 else (_REST_GAP - gap) / max(slope, 0.02)
+        amount = min(0.0, amount + step)
+        if amount == 0:
+            break
+    return amount * direction
+
+
+def _gap(face: F64) -> float:
+    """Signed mean inner-lip distance, eye distances; negative when the lips overlap."""
+    pairs = ((13, 14), (82, 87), (312, 317))
+    return float(np.mean([face[a, 1] - face[b, 1] for a, b in pairs])) / UNITS_PER_EYE_DISTANCE

@@ -182,12 +182,12 @@ def _from_bytes(data: bytes, name: str) -> Coeffs:
 
 
 def _coeffs(header: CoeffHeader, arrays: dict[str, npt.NDArray[Any]], n_frames: int) -> Coeffs:
-    facts = {
-        f.name: getattr(header, f.name) for f in dataclasses.fields(header) if f.name not in ("n_frames", "shapes")
-    }
-    known = {name: array for name, array in arrays.items() if name in TENSORS}
-    extra = {name: array for name, array in arrays.items() if name not in TENSORS}
-    return Coeffs(n_frames=n_frames, extra=extra, **known, **facts)
+    fields: dict[str, Any] = {f.name: getattr(header, f.name) for f in dataclasses.fields(header)}
+    del fields["shapes"]
+    fields["n_frames"] = n_frames
+    fields["extra"] = {name: array for name, array in arrays.items() if name not in TENSORS}
+    fields.update((name, array) for name, array in arrays.items() if name in TENSORS)
+    return Coeffs(**fields)
 
 
 @contextlib.contextmanager

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -6,8 +8,9 @@ from talkhead.coeffs.layout import TENSORS, space_family
 from talkhead.errors import CoeffFileError, UsageError
 
 
-def _make(**fields):
-    return Coeffs(**({"space": "toy-1", "fps": 25.0, "n_frames": 2} | fields))
+def _make(**fields: Any) -> Any:
+    defaults: dict[str, Any] = {"space": "toy-1", "fps": 25.0, "n_frames": 2}
+    return Coeffs(**defaults | fields)
 
 
 def _zeros(*shape):

@@ -73,9 +73,9 @@ def test_windows_add_up(full, tmp_path):
         assert (len(reader), reader.header.shapes["exp"], reader.header.fps) == (50, (50, 6), 30000 / 1001)
         pieces = list(reader.windows(20))
         assert [len(p) for p in pieces] == [20, 20, 10]
-        np.testing.assert_array_equal(np.concatenate([p.exp for p in pieces]), full.exp)
+        np.testing.assert_array_equal(np.concatenate([p.tensors()["exp"] for p in pieces]), full.exp)
         np.testing.assert_array_equal(np.concatenate([p.extra["tension"] for p in pieces]), np.arange(50))
-        np.testing.assert_array_equal(pieces[1].id, full.id)
+        np.testing.assert_array_equal(pieces[1].tensors()["id"], full.id)
         with pytest.raises(UsageError, match="frames 45 to 51"):
             reader.read(45, 51)
 

@@ -30,7 +30,7 @@ wheel: $(VENV)/.installed-dev
 	bash scripts/try_wheel.sh $(BIN)/python
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf build dist out .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,209 @@
+"""Eyelids and gaze as geometry: how a face's own lids close over its eyeballs and its irises turn.
+
+Blinks and gaze are tracks of their own (`Coeffs.eyelid`, `Coeffs.gaze`), not expression components. All functions work
+in the head frame (x image right, y up, z to the camera) and on any leading axes. Pairs are (left, right) of the
+subject, as in coefficient files: first the eye at image right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.errors import ShapeError
+from talkhead.face.topology import (
+    CREASE_A,
+    CREASE_B,
+    EYE_A_LOWER,
+    EYE_A_UPPER,
+    EYE_B_LOWER,
+    EYE_B_UPPER,
+    IRIS_A,
+    IRIS_B,
+    N_POINTS,
+    OUTER_EYE_CORNERS,
+)
+
+F64 = npt.NDArray[np.float64]
+
+UPPER = np.array([EYE_B_UPPER[1:-1], EYE_A_UPPER[1:-1]])
+"""(2, 7) upper lid points without the corners, outer to inner."""
+LOWER = np.array([EYE_B_LOWER[1:-1], EYE_A_LOWER[1:-1]])
+"""(2, 7) the lower lid points below them."""
+CREASE = np.array([CREASE_B, CREASE_A])
+"""(2, 7) the lid crease above them."""
+IRIS = np.array([IRIS_B, IRIS_A])
+"""(2, 5) iris points, centre first."""
+CORNERS = np.array([[263, 362], [33, 133]])
+"""(2, 2) outer and inner corner."""
+
+# Shares of the way the lids go when they close (docs/face-model.md): the upper lid, the lower lid, the crease.
+UPPER_SHARE = 0.93
+LOWER_SHARE = 0.05
+CREASE_SHARE = 0.38 * UPPER_SHARE
+# A shut upper lid ends this far below the lower lid's open line, in eye distances, so that no slit stays.
+OVERLAP = 0.01
+# Beyond this closure the open eye cannot be told from the closed one (the gap is divided by 1 - 0.98 closure).
+MAX_KNOWN_CLOSURE = 0.8
+# 12 mm in units of 100 mm.
+EYEBALL_RADIUS = 0.12
+# Largest way of an iris inside its eye, in eye distances: farther, the picture's eye has no pixels to show.
+MAX_IRIS_SHIFT = 0.06
+# Height of a forward-looking iris over the middle of the eye corners, in eye widths: mean of the model's faces.
+REST_IRIS_HEIGHT = 0.0
+
+
+def eye_distance(vertices: npt.NDArray[np.floating]) -> F64:
+    """Distance of the outer eye corners, (...), in the unit of the vertices (..., 478, 3)."""
+    v = _checked(vertices)
+    a, b = OUTER_EYE_CORNERS
+    distance: F64 = np.linalg.norm(v[..., a, :] - v[..., b, :], axis=-1)
+    return distance
+
+
+def lid_gaps(vertices: npt.NDArray[np.floating]) -> F64:
+    """Upper minus lower lid points, (..., 2, 7, 3), of vertices (..., 478, 3)."""
+    v = _checked(vertices)
+    return v[..., UPPER, :] - v[..., LOWER, :]
+
+
+def eye_openness(vertices: npt.NDArray[np.floating]) -> F64:
+    """How far each eye is open: mean height of the five middle lid gaps in eye distances, (..., 2) left, right."""
+    return openness_of_gaps(lid_gaps(vertices), eye_distance(vertices))
+
+
+def openness_of_gaps(gaps: F64, distance: F64 | float) -> F64:
+    """`eye_openness` of lid gaps (..., 2, 7, 3) and the face's eye distance (...)."""
+    openness: F64 = gaps[..., 1:-1, 1].mean(-1) / np.asarray(distance)[..., None]
+    return openness
+
+
+def shut_openness(gaps: F64, distance: F64 | float) -> F64:
+    """Openness (..., 2) that eyes with these open gaps have at closure 1 (slightly negative: the lids overlap)."""
+    return openness_of_gaps(_closed_gaps(gaps, np.ones(gaps.shape[:-2]), distance), distance)
+
+
+def set_lid_gaps(vertices: npt.NDArray[np.floating], gaps: F64) -> F64:
+    """Move both lids and the crease, in their usual shares, so that the gaps become (..., 2, 7, 3); a new array."""
+    change = gaps - lid_gaps(vertices)  # (..., 2, 7, 3)
+    v = np.array(np.broadcast_to(_checked(vertices), (*change.shape[:-3], N_POINTS, 3)))
+    whole = UPPER_SHARE + LOWER_SHARE
+    v[..., UPPER, :] += UPPER_SHARE / whole * change
+    v[..., LOWER, :] -= LOWER_SHARE / whole * change
+    v[..., CREASE, :] += CREASE_SHARE / whole * change
+    return v
+
+
+def close_eyelids(vertices: npt.NDArray[np.floating], closure: npt.ArrayLike) -> F64:
+    """Close the lids of open eyes over their eyeballs.
+
+    The upper lid travels on an arc to just below the lower lid, the lower lid rises a little, the crease follows.
+
+    Args:
+        vertices: the face with its eyes as open as usual, (..., 478, 3), head frame, any unit.
+        closure: left and right, (..., 2): 0 unchanged, 1 shut, below 0 wider than usual.
+    Returns:
+        (..., 478, 3), a new array.
+    Raises:
+        ShapeError: an array has another shape.
+    """
+    v = _checked(vertices)
+    amount = _pair("closure", closure)
+    gaps, distance = lid_gaps(v), eye_distance(v)
+    closed = set_lid_gaps(v, _closed_gaps(gaps, amount, distance))
+    # The lid slides over the ball, so half way it stands in front of the chord by the chord's sagitta.
+    radius = EYEBALL_RADIUS * distance[..., None, None] / 0.9
+    inside = np.clip(amount, 0.0, 1.0)[..., None]
+    closed[..., UPPER, 2] += inside * (1 - inside) * (gaps**2).sum(-1) / (2 * radius)
+    return closed
+
+
+def open_eyelids(
+    vertices: npt.NDArray[np.floating], closure: npt.ArrayLike, rest: npt.NDArray[np.floating] | None = None
+) -> F64:
+    """Open eyes whose closure is known: the inverse of `close_eyelids` up to closure 0.8.
+
+    Args:
+        vertices: (..., 478, 3), head frame. closure: how far they are closed now, (..., 2).
+        rest: a face (478, 3) in the same unit whose open lids stand in where this face's cannot be known any more:
+            blended in between closure 0.4 and 0.8.
+    Returns:
+        (..., 478, 3), a new array with the eyes as open as the person usually holds them.
+    Raises:
+        ShapeError: an array has another shape.
+    """
+    v = _checked(vertices)
+    now = np.minimum(_pair("closure", closure), MAX_KNOWN_CLOSURE)[..., None, None]
+    distance = eye_distance(v)[..., None, None, None]
+    gaps = lid_gaps(v)
+    whole = UPPER_SHARE + LOWER_SHARE
+    drop = np.array([0.0, -OVERLAP, 0.0]) * distance
+    opened = (gaps - UPPER_SHARE * now * drop) / (1 - whole * now)
+    if rest is not None:
+        share = np.clip((_pair("closure", closure)[..., None, None] - 0.4) / 0.4, 0.0, 1.0)
+        opened = (1 - share) * opened + share * lid_gaps(rest)
+    result = set_lid_gaps(v, opened)
+    inside = np.clip(now[..., 0], 0.0, 1.0)
+    radius = EYEBALL_RADIUS * distance[..., 0] / 0.9
+    result[..., UPPER, 2] -= inside * (1 - inside) * (opened**2).sum(-1) / (2 * radius)
+    return result
+
+
+def measure_gaze(vertices: npt.NDArray[np.floating]) -> F64:
+    """Where the eyes look relative to the head, (..., 2) radians: x to image right, y up; both eyes together."""
+    v = _checked(vertices)
+    distance = eye_distance(v)
+    shift = (_iris_shift(v) / distance[..., None, None]).mean(-2)  # (..., 2)
+    gaze: F64 = np.arcsin(np.clip(shift * 0.9 / EYEBALL_RADIUS, -1.0, 1.0))
+    return gaze
+
+
+def aim_gaze(vertices: npt.NDArray[np.floating], gaze: npt.ArrayLike) -> F64:
+    """Turn the irises, both by the same way, until the eyes look in a direction; a new array.
+
+    Args:
+        vertices: (..., 478, 3), head frame. gaze: (..., 2) radians, x to image right, y up.
+    Returns:
+        (..., 478, 3). An iris moves at most 0.06 eye distances.
+    Raises:
+        ShapeError: an array has another shape.
+    """
+    v = _checked(vertices)
+    wanted = np.sin(_pair("gaze", gaze)) - np.sin(measure_gaze(v))
+    distance = eye_distance(v)[..., None]
+    way = wanted * (EYEBALL_RADIUS / 0.9)
+    length = np.linalg.norm(way, axis=-1, keepdims=True)
+    way = way * np.minimum(1.0, MAX_IRIS_SHIFT / np.maximum(length, 1e-9)) * distance
+    moved = np.array(np.broadcast_to(v, np.broadcast_shapes(v.shape, (*way.shape[:-1], N_POINTS, 3))))
+    moved[..., IRIS, :2] += way[..., None, None, :]
+    return moved
+
+
+def _iris_shift(v: F64) -> F64:
+    """Iris centres relative to where they rest between the eye corners, (..., 2, 2): eye, x y."""
+    corners = v[..., CORNERS, :]  # (..., 2, 2, 3)
+    width = np.linalg.norm(corners[..., 0, :] - corners[..., 1, :], axis=-1)
+    shift = v[..., IRIS[:, 0], :2] - corners[..., :2].mean(-2)
+    shift[..., 1] -= REST_IRIS_HEIGHT * width
+    return shift
+
+
+def _closed_gaps(gaps: F64, closure: F64, distance: F64 | float) -> F64:
+    amount = closure[..., None, None]
+    drop = np.array([0.0, -OVERLAP, 0.0]) * np.asarray(distance)[..., None, None, None]
+    closed: F64 = gaps * (1 - (UPPER_SHARE + LOWER_SHARE) * amount) + UPPER_SHARE * amount * drop
+    return closed
+
+
+def _checked(vertices: npt.NDArray[np.floating]) -> F64:
+    v = np.asarray(vertices, np.float64)
+    if v.shape[-2:] != (N_POINTS, 3):
+        raise ShapeError("vertices", v.shape, f"(..., {N_POINTS}, 3)")
+    return v
+
+
+def _pair(name: str, value: npt.ArrayLike) -> F64:
+    pair = np.asarray(value, np.float64)
+    if pair.shape[-1:] != (2,):
+        raise ShapeError(name, pair.shape, "(..., 2)")
+    return pair

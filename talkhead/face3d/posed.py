@@ -1,0 +1,101 @@
+"""Coefficients and a photo's own vertices -> the vertices of every frame, posed and projected.
+
+This is the geometry half of rendering: the photo's vertices, moved by the difference between the frame's expression and
+the photo's, lids closed, irises turned, head posed. At the photo's own coefficients it returns the photo's landmarks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.errors import CoeffFileError
+from talkhead.face.topology import N_POINTS
+from talkhead.face3d import eyes
+from talkhead.face3d.fit import PhotoFit
+from talkhead.face3d.morphable import FaceModel
+from talkhead.geometry import euler_to_matrix, matrix_to_euler
+
+F64 = npt.NDArray[np.float64]
+
+
+def absolute(coeffs: Coeffs, base: PhotoFit) -> Coeffs:
+    """The same motion with every track present and absolute: relative tracks added to the photo's, absent ones held.
+
+    `exp` relative to rest is added to the photo's own expression; `rot` composes as `R_offset R_photo`; `scale`
+    multiplies.
+
+    Raises:
+        CoeffFileError: the codes belong to another space than the photo's.
+    """
+    own = base.coeffs
+    if coeffs.exp is not None and coeffs.space != own.space:
+        raise CoeffFileError(f"codes of space {coeffs.space} cannot move a face of space {own.space}")
+    tracks: dict[str, npt.NDArray[np.float32]] = {}
+    for name in ("exp", "rot", "trans", "scale", "eyelid", "gaze"):
+        held = np.repeat(getattr(own, name), len(coeffs), axis=0)
+        given = getattr(coeffs, name)
+        if given is None:
+            tracks[name] = held
+        elif name not in coeffs.relative:
+            tracks[name] = given
+        elif name == "scale":
+            tracks[name] = given * held
+        elif name == "rot":
+            tracks[name] = _composed(given, base)
+        else:
+            tracks[name] = given + held
+    return coeffs.replace(space=own.space, id=own.id, relative=frozenset(), **tracks)
+
+
+def head_vertices(coeffs: Coeffs, base: PhotoFit, model: FaceModel) -> F64:
+    """Vertices of every frame in the head frame, (T, 478, 3), model units.
+
+    Args:
+        coeffs: absolute tracks (`absolute`). base: the photo. model: the face model of both.
+    """
+    own = base.coeffs
+    assert coeffs.exp is not None and own.exp is not None
+    moved = base.vertices + model.offset(coeffs.exp.astype(np.float64) - own.exp[0])
+    if coeffs.eyelid is not None:
+        moved = moved + lid_motion(base, coeffs.eyelid, model)
+    if coeffs.gaze is not None:
+        moved = moved + gaze_motion(base, coeffs.gaze)
+    return moved
+
+
+def lid_motion(base: PhotoFit, eyelid: npt.ArrayLike, model: FaceModel) -> F64:
+    """What lids (..., 2) add to the photo's vertices, (..., 478, 3); exactly 0 at the photo's own closure."""
+    assert base.coeffs.eyelid is not None
+    now = base.coeffs.eyelid[0].astype(np.float64)
+    opened = eyes.open_eyelids(base.vertices, now, rest=model.mean)
+    return eyes.close_eyelids(opened, eyelid) - eyes.close_eyelids(opened, now)
+
+
+def gaze_motion(base: PhotoFit, gaze: npt.ArrayLike) -> F64:
+    """What a gaze (..., 2) adds to the photo's vertices, (..., 478, 3)."""
+    assert base.coeffs.gaze is not None
+    now = eyes.aim_gaze(base.vertices, base.coeffs.gaze[0].astype(np.float64))
+    return eyes.aim_gaze(base.vertices, gaze) - now
+
+
+def project_frames(vertices: F64, coeffs: Coeffs, size: tuple[int, int]) -> F64:
+    """Head-frame vertices (T, V, 3) in the picture by the frames' poses: (T, V, 3) pixels, y down, depth away."""
+    assert coeffs.rot is not None and coeffs.trans is not None and coeffs.scale is not None
+    rotation = euler_to_matrix(coeffs.rot)
+    camera = vertices @ np.swapaxes(rotation, -1, -2) + coeffs.trans[:, None].astype(np.float64)
+    camera *= coeffs.scale[:, None, None]
+    return camera * np.array([1.0, -1.0, -1.0]) + np.array([size[0] / 2, size[1] / 2, 0.0])
+
+
+def predict_landmarks(coeffs: Coeffs, base: PhotoFit, model: FaceModel) -> F64:
+    """Where the photo's mesh points are in every frame, (T, 478, 3) pixels of the photo."""
+    whole = absolute(coeffs, base)
+    vertices = head_vertices(whole, base, model)
+    assert vertices.shape[1] == N_POINTS
+    return project_frames(vertices, whole, base.size)
+
+
+def _composed(offset: npt.NDArray[np.float32], base: PhotoFit) -> npt.NDArray[np.float32]:
+    return matrix_to_euler(euler_to_matrix(offset) @ base.rotation).astype(np.float32)

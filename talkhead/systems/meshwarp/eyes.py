@@ -197,12 +197,12 @@ def _paint_eye(  # noqa: PLR0913
                 -0.01, 0.02, 1.0 - fx
             )
             inside *= active
-            # the lid sheet hangs from the crease down to the driven lid line
-            sheet = plate * ends * ramp(-0.02, 0.05, fy - fold) * ramp(-soft, soft, top - fy)
+            # the lid sheet grows out of the photo's own skin at the crease and ends at the driven lid line
+            height = max(top - fold, 0.02)
+            sheet = plate * ends * ramp(0.0, 0.55, (fy - fold) / height) * ramp(-soft, soft, top - fy)
             # below the lid line of a nearly shut eye the skin continues until the lower lid
             shut = plate * ends * ramp(0.05, 0.0, bottom - top) * ramp(-soft, soft, fy - top) * ramp(-soft, 2 * soft, bottom + 0.05 - fy)
             sheet = max(sheet, shut)
-            height = max(top - fold, 0.02)
             t = min(max((fy - fold) / height, 0.0), 1.0)
             round_light = 0.94 + 0.10 * (4.0 * t * (1.0 - t)) - 0.10 * t * t
             dx, dy = sx - iris[0] - gaze[0], sy - iris[1] - gaze[1]
@@ -295,8 +295,9 @@ def _lid_plate(
     skin = np.median(cheeks, 0)
     luma = filled @ np.array([0.299, 0.587, 0.114], np.float32)
     skin_luma = float(skin @ np.array([0.299, 0.587, 0.114]))
+    luma = luma + 0.3 * (skin_luma - luma)  # eye sockets are in shadow, lids come out of it
     tinted = skin[None, None] * (luma / max(skin_luma, 1.0))[..., None]
-    filled = filled + 0.5 * (tinted.astype(np.float32) - filled)
+    filled = filled + 0.7 * (tinted.astype(np.float32) - filled)
     blurred = cv2.GaussianBlur(colors, (0, 0), max(0.8, 0.01 * eye_px))
     residual = (colors - blurred)[known > 0]
     grain_sd = float(np.clip(np.median(np.abs(residual)) * 1.48, 0, 6)) if len(residual) else 0.0

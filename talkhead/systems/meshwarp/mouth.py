@@ -83,7 +83,7 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
     tint = skin / max(luma, 1.0)
     neutral = 0.60 * np.ones(3) + 0.40 * tint
     teeth = np.clip(1.04 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
-    chroma = float(np.clip((tint.max() - tint.min()) / 0.5, 0.0, 1.0))  # a grey photo gets a grey mouth
+    chroma = float(np.clip((tint.max() - tint.min()) / 0.12, 0.0, 1.0))  # a grey photo gets a grey mouth
     lips = np.median([_mean_color(image, landmarks[i, :2], 0.01 * eye_px) for i in (14, 17, 84, 314, 0, 37, 267)], 0)
     gap = _inner_gap(face)
     own, own_origin = _own_teeth(image, landmarks, gap, lips, eye_px)

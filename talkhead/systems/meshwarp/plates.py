@@ -64,7 +64,10 @@ def background_plate(image: U8, alpha: F32, eye_px: float) -> U8:
     from_hole = cv2.remap(
         hole.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-    trust = (1 - from_hole) * np.clip(1.6 - distance / (0.6 * eye_px), 0, 1)
+    # Beyond the picture there is nothing to mirror, and its last pixels are often a frame.
+    rim = max(2.0, 0.02 * eye_px)
+    within = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)
+    trust = (1 - from_hole) * within * np.clip(1.6 - distance / (0.6 * eye_px), 0, 1)
     known = (hole == 0).astype(np.float32)
     smooth = push_pull(image.astype(np.float32), known)
     soft_trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), max(0.5, 0.03 * eye_px))[..., None]

@@ -35,7 +35,7 @@ from talkhead.systems.meshwarp.mesh import Box, HeadMesh, Pose, build_mesh
 from talkhead.systems.meshwarp.motion import FrameMotion, MotionResolver
 from talkhead.systems.meshwarp.mouth import Mouth, paint_mouth, prepare_mouth
 from talkhead.systems.meshwarp.plates import background_plate, foreground_layer
-from talkhead.systems.meshwarp.raster import OUTSIDE, composite, rasterize_attributes, to_maps
+from talkhead.systems.meshwarp.raster import composite, rasterize_map, soften_folds
 from talkhead.systems.meshwarp.shading import Light, fit_light
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ U8 = npt.NDArray[np.uint8]
 
 _MAX_TEXTURE_PIXELS = 6_000_000  # a region larger than this is sampled from the photo as it is
 _SHARPEN = (0.4, 1.0)  # amount and sigma (pixels of the doubled texture): undoes the blur of bilinear sampling
+_FOLD_JUMP = 5.0  # pixels of source between neighbours that only a fold of the mesh explains
 _MIN_SIZE = 32  # a face needs some pixels
 
 
@@ -97,16 +98,22 @@ class MeshwarpRenderer:
         """One frame of a resolved motion."""
         frame = self.image.copy()
         x0, y0, x1, y1 = self._box
-        out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
         vertices = self.mesh.deform(motion.face, motion.pose, self.config.torso_follow)
         vertices[:, :2] -= (x0, y0)
-        self._attributes_in[:, 2] = self.light.gains(motion.face, motion.pose) if self.config.shading > 0 else 1.0
-        rasterize_attributes(vertices, self.mesh.triangles, self._attributes_in, self._depth, self._map)
-        to_maps(self._map, float(self._pad), float(self._zoom), self._map_x, self._map_y)
-        warped = cv2.remap(
-            self._texture, self._map_x, self._map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        gains = self.light.gains(motion.face, motion.pose)
+        rasterize_map(
+            vertices, self.mesh.triangles, self._texture_xy, gains, self._depth, self._map_xy, self._map_gain
         )
-        composite(self.image[y0:y1, x0:x1], self._plate, warped, self._map, out)
+        warped = cv2.remap(
+            self._texture, self._map_xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        )
+        composite(
+            self.image[y0:y1, x0:x1], self._plate, warped, self._map_xy, self._map_gain, float(self._pad),
+            float(self._zoom), self._composed,
+        )  # fmt: skip
+        out = frame[y0:y1, x0:x1]
+        out[:] = self._composed
+        soften_folds(self._map_xy, _FOLD_JUMP * self._zoom, self._composed, out)
         target = motion.pose.place(motion.face, self.size)[:, :2]
         rest = motion.pose.place(self.fit.vertices, self.size)[:, :2]
         for eye, closure in ((self._eyes[0], motion.closure[1]), (self._eyes[1], motion.closure[0])):
@@ -115,7 +122,6 @@ class MeshwarpRenderer:
             out, self._mouth, self._source_xy, rest, target, motion.face, self.fit.vertices, motion.pose,
             self.size, (x0, y0), self.config.teeth,
         )  # fmt: skip
-        frame[y0:y1, x0:x1] = out
         return frame
 
     def _prepare(self) -> None:
@@ -142,11 +148,12 @@ class MeshwarpRenderer:
         )
         self._mouth: Mouth = prepare_mouth(image, points, self.fit.vertices, eye_px, pose.scale)
         height, width = y1 - y0, x1 - x0
-        self._attributes_in = np.ones((len(self.mesh.source), 3), np.float32)
-        self._attributes_in[:, :2] = self.mesh.source - (x0, y0)
+        texture_xy = (self.mesh.source - (x0, y0) + pad) * self._zoom - 0.5
+        self._texture_xy = np.ascontiguousarray(texture_xy, np.float32)
         self._depth = np.empty((height, width), np.float32)
-        self._map = np.full((height, width, 3), OUTSIDE, np.float32)
-        self._map_x, self._map_y = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+        self._map_xy = np.empty((height, width, 2), np.float32)
+        self._map_gain = np.empty((height, width), np.float32)
+        self._composed = np.empty((height, width, 3), np.uint8)
 
 
 def pose_of(coeffs: Coeffs, t: int = 0) -> Pose:

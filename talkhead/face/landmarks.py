@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,12 @@ class Landmarks:
         """x0, y0, x1, y1 of the points, pixels."""
         low, high = self.points[:, :2].min(0), self.points[:, :2].max(0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    @property
+    def roll(self) -> float:
+        """Tilt of the eye line in the picture, radians, clockwise as the viewer sees it."""
+        x, y = (self.points[OUTER_EYE_CORNERS[1]] - self.points[OUTER_EYE_CORNERS[0]])[:2]
+        return math.atan2(y, x)
 
     def view68(self) -> npt.NDArray[np.float32]:
         """The iBUG 68-point view, (68, 3), same axes."""

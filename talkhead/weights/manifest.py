@@ -121,7 +121,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
             raise InputError(f"format_version is {self.format_version}, this talkhead reads {FORMAT_VERSION}")
-        names = [f.name for f in (*self.bundled, *self.files)]
+        names = [f.name for f in self.bundled] + [f.name for f in self.files]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise InputError(f"names used twice: {', '.join(repeated)}")

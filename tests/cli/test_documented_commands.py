@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -56,7 +57,7 @@ def all_commands(program: str) -> list[tuple[str, list[str]]]:
 )
 def test_command_parses(where, argv):
     """The parser accepts the command, options and values, without running it."""
-    group = get_command(app)
+    group: Any = get_command(app)
     name, *rest = normalized(argv)
     if name.startswith("-"):
         return

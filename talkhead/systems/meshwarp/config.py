@@ -38,7 +38,7 @@ REGION_UP = 3.2
 REGION_DOWN = 3.6
 GRID_STEP = 0.16  # spacing of the outer vertices, eye distances
 RINGS = (1.06, 1.15)  # vertex rings around the face oval: fine triangles where hair meets skin
-MARGIN = 0.45  # mirrored border around the region so that a cut-off head can move inwards, eye distances
+MARGIN = 0.45  # the border pixels are continued this far so that a cut-off head can move inwards, eye distances
 
 # Neck: rigid with the head above NECK_TOP, with the torso below NECK_BOTTOM (eye distances below the chin).
 NECK_TOP = -0.15

@@ -26,7 +26,6 @@ from talkhead.face.topology import (
     IRIS_B,
 )
 from talkhead.systems.meshwarp.lens import (
-    LensFrame,
     box_around,
     curve_table,
     fit_affine,
@@ -40,6 +39,9 @@ from talkhead.systems.meshwarp.plates import push_pull
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
+
+_LASH_LENGTH = 0.045  # eye distances
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +81,8 @@ class Eye:
 
     Attributes:
         eyeball, lid: (h, w, 3) uint8 crops. origin: x, y of the crops in the photo. iris: x, y, radius in the photo.
-        opening: mean lid distance in the photo over the chord. lash: (3,) colour. eye_px: eye distance, pixels.
+        clear: share of the way from crease to lid
+            line that is free of lashes. lash: (3,) colour. eye_px: eye distance, pixels.
     """
 
     loops: EyeLoops
@@ -87,7 +90,7 @@ class Eye:
     lid: U8
     origin: tuple[int, int]
     iris: tuple[float, float, float]
-    opening: float
+    clear: float
     lash: F32
     eye_px: float
 
@@ -110,15 +113,15 @@ def prepare_eye(image: U8, landmarks: F64, loops: EyeLoops, eye_px: float, seed:
     eyeball = _complete_eyeball(crop, mask, iris_xy - (x0, y0), radius, eye_px)
     brow = landmarks[list(loops.brow), :2] - (x0, y0)
     lid, lash = _lid_plate(image, crop, local, brow, landmarks, eye_px, seed)
-    frame = lens_frame(landmarks[loops.upper[0], :2], landmarks[loops.upper[-1], :2])
-    opening = _opening(frame, landmarks, loops)
+    height_px = float(np.linalg.norm(landmarks[loops.upper[4], :2] - landmarks[loops.crease[4], :2]))
+    clear = float(np.clip(1 - _LASH_LENGTH * eye_px / max(height_px, 1.0), 0.12, 0.5))
     return Eye(
         loops=loops,
         eyeball=eyeball,
         lid=lid,
         origin=(x0, y0),
         iris=(float(iris_xy[0]), float(iris_xy[1]), radius),
-        opening=opening,
+        clear=clear,
         lash=lash,
         eye_px=eye_px,
     )
@@ -158,6 +161,7 @@ def paint_eye(out: U8, eye: Eye, source: F64, rest: F64, target: F64, closure: f
     _paint_eye(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, affine, eye.eyeball, eye.lid,
         upper, lower, crease, rest_upper, np.array(iris), gaze, eye.lash, soft, plate, active,
+        eye.clear,
     )  # fmt: skip
 
 
@@ -180,6 +184,7 @@ def _paint_eye(  # noqa: PLR0913
     soft: float,
     plate: float,
     active: float,
+    clear: float,
 ) -> None:
     """The pixel loop of `paint_eye`."""
     for y in range(box[1], box[3]):
@@ -199,7 +204,7 @@ def _paint_eye(  # noqa: PLR0913
             inside *= active
             # the lid sheet grows out of the photo's own skin at the crease and ends at the driven lid line
             height = max(top - fold, 0.02)
-            sheet = plate * ends * ramp(0.0, 0.55, (fy - fold) / height) * ramp(-soft, soft, top - fy)
+            sheet = plate * ends * ramp(0.0, clear, (fy - fold) / height) * ramp(-soft, soft, top - fy)
             # below the lid line of a nearly shut eye the skin continues until the lower lid
             shut = plate * ends * ramp(0.05, 0.0, bottom - top) * ramp(-soft, soft, fy - top) * ramp(-soft, 2 * soft, bottom + 0.05 - fy)
             sheet = max(sheet, shut)
@@ -223,12 +228,6 @@ def _paint_eye(  # noqa: PLR0913
                 if line > 0.01:
                     value += min(line, 0.8) * (lash[c] - value)
                 out[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
-
-
-def _opening(frame: LensFrame, landmarks: F64, loops: EyeLoops) -> float:
-    upper = curve_table(frame, landmarks[list(loops.upper), :2])
-    lower = curve_table(frame, landmarks[list(loops.lower), :2])
-    return float((lower - upper).mean())
 
 
 def _polygon_mask(polygon: F64, shape: tuple[int, ...]) -> F32:
@@ -275,37 +274,46 @@ def _lid_plate(
 ) -> tuple[U8, F32]:
     """Skin where the eye was, and the lash colour.
 
-    The eye (widened, more above) and the brow are removed and filled from the skin around; chroma is drawn to the
-    cheeks' and grain is put back, otherwise lids look flat and grey.
+    The eye with its lashes and the brow are removed and filled from the skin around, so the sheet meets its
+    surroundings without an edge; towards its middle the colour is drawn to the cheeks' (eye sockets are in shadow, lids
+    come out of it) and grain is put back, otherwise lids look flat and grey.
     """
-    height, width = crop.shape[:2]
     centre = ring.mean(0)
-    wide = centre + (ring - centre) * 1.15
-    wide[: len(wide) // 2, 1] -= 0.05 * eye_px
-    wide[len(wide) // 2 :, 1] += 0.05 * eye_px
-    hull = cv2.convexHull(wide.astype(np.float32)).reshape(-1, 2).astype(np.float64)
-    hidden = _polygon_mask(hull, crop.shape)
-    brow_hull = cv2.convexHull(brow.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    wide = centre + (ring - centre) * 1.12
+    wide[: len(wide) // 2, 1] -= 0.045 * eye_px
+    wide[len(wide) // 2 :, 1] += 0.03 * eye_px
+    hidden = _polygon_mask(_hull(wide), crop.shape)
+    brow_hull = _hull(brow)
     middle = brow_hull.mean(0)
-    hidden = np.maximum(hidden, _polygon_mask(middle + (brow_hull - middle) * (1.15, 1.5), crop.shape))
-    known = (hidden < 0.02).astype(np.float32)
+    hidden_brow = _polygon_mask(middle + (brow_hull - middle) * (1.15, 1.5), crop.shape)
     colors = crop.astype(np.float32)
+    luma = colors @ _LUMA
+    near = (cv2.dilate(hidden, np.ones((3, 3), np.uint8), iterations=max(1, round(0.06 * eye_px))) > 0) & (hidden < 0.02)
+    usual = float(np.median(luma[near])) if near.any() else float(np.median(luma))
+    # liner, lashes and spectacle rims are no skin, however near they are
+    skinlike = np.clip((luma / max(usual, 1.0) - 0.55) / 0.25, 0, 1)
+    known = ((np.maximum(hidden, hidden_brow) < 0.02) * skinlike).astype(np.float32)
     filled = push_pull(colors, known) if known.sum() > 16 else colors
     cheeks = np.concatenate([_patch(image, landmarks[i, :2], 0.06 * eye_px) for i in (50, 280, 205, 425)])
     skin = np.median(cheeks, 0)
-    luma = filled @ np.array([0.299, 0.587, 0.114], np.float32)
-    skin_luma = float(skin @ np.array([0.299, 0.587, 0.114]))
-    luma = luma + 0.3 * (skin_luma - luma)  # eye sockets are in shadow, lids come out of it
-    tinted = skin[None, None] * (luma / max(skin_luma, 1.0))[..., None]
-    filled = filled + 0.7 * (tinted.astype(np.float32) - filled)
+    skin_luma = max(float(skin @ _LUMA), 1.0)
+    inner = cv2.GaussianBlur(hidden, (0, 0), max(0.6, 0.025 * eye_px))[..., None] * hidden[..., None]
+    own_luma = (filled @ _LUMA)[..., None]
+    lifted = own_luma + 0.45 * (np.minimum(skin_luma, 1.4 * own_luma) - own_luma)
+    filled = filled + 0.8 * inner * (skin * (lifted / skin_luma) - filled)
     blurred = cv2.GaussianBlur(colors, (0, 0), max(0.8, 0.01 * eye_px))
-    residual = (colors - blurred)[known > 0]
+    residual = (colors - blurred)[near]
     grain_sd = float(np.clip(np.median(np.abs(residual)) * 1.48, 0, 6)) if len(residual) else 0.0
-    noise = np.random.default_rng(seed).normal(0, grain_sd, (height, width, 1)).astype(np.float32)
+    noise = np.random.default_rng(seed).normal(0, grain_sd, (*crop.shape[:2], 1)).astype(np.float32)
     plate = filled + noise * hidden[..., None]
-    lash = np.percentile(crop[_polygon_mask(ring, crop.shape) > 0.5], 6, axis=0) if height > 2 else skin * 0.3
+    inside = crop[_polygon_mask(ring, crop.shape) > 0.5]
+    lash = np.percentile(inside, 6, axis=0) if len(inside) else skin * 0.3
     darkest = np.minimum(np.asarray(lash) * 0.9 + 4, 0.45 * skin)
     return np.clip(plate + 0.5, 0, 255).astype(np.uint8), darkest.astype(np.float32)
+
+
+def _hull(points: F64) -> F64:
+    return cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
 
 
 def _patch(image: U8, centre: F64, radius: float) -> F32:

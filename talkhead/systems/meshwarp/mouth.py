@@ -81,8 +81,8 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
     luma = float(skin @ np.array([0.299, 0.587, 0.114]))
     white = _eye_white(image, landmarks, luma)
     tint = skin / max(luma, 1.0)
-    neutral = 0.60 * np.ones(3) + 0.40 * tint
-    teeth = np.clip(1.04 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
+    neutral = 0.62 * np.ones(3) + 0.38 * tint
+    teeth = np.clip(1.16 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
     chroma = float(np.clip((tint.max() - tint.min()) / 0.12, 0.0, 1.0))  # a grey photo gets a grey mouth
     lips = np.median([_mean_color(image, landmarks[i, :2], 0.01 * eye_px) for i in (14, 17, 84, 314, 0, 37, 267)], 0)
     gap = _inner_gap(face)
@@ -197,8 +197,8 @@ def _paint_mouth(  # noqa: PLR0913
             u = 2.0 * fx - 1.0
             edge = min(fy - top, bottom - fy) * chord
             # light falls in from the front: darker under the upper lip and towards the corners
-            light = (0.60 + 0.40 * ramp(-0.005, 0.045, (fy - top) * chord)) * (0.80 + 0.20 * ramp(-0.005, 0.03, edge))
-            light *= 1.0 - 0.42 * u * u
+            light = (0.70 + 0.30 * ramp(-0.005, 0.040, (fy - top) * chord)) * (0.84 + 0.16 * ramp(-0.005, 0.03, edge))
+            light *= 1.0 - 0.34 * u * u
             depth = ramp(0.0, 0.16, (fy - top) * chord)
             # the tongue rests behind the lower teeth
             tx, ty = mx / 0.21, (my - lower_shift - 0.035) / 0.085
@@ -267,7 +267,7 @@ def _eye_white(image: U8, landmarks: F64, luma: float) -> float:
         values.append(image[mask > 0].reshape(-1, 3) @ np.array([0.299, 0.587, 0.114]))
     pixels = np.concatenate(values)
     brightest = float(np.percentile(pixels, 90)) if len(pixels) else luma
-    return float(np.clip(brightest, 0.92 * luma, 1.12 * luma))
+    return float(np.clip(brightest, 0.98 * luma, 1.15 * luma))
 
 
 def _paint_row(
@@ -300,7 +300,7 @@ def _paint_row(
     bulge = 1.0 - 0.10 * across**2
     enamel = 0.86 + 0.16 * np.clip(along / 0.35, 0, 1) - 0.10 * np.clip((along - 0.6) / 0.4, 0, 1)
     shine = 0.06 * np.exp(-(((across + 0.2) / 0.35) ** 2) - ((along - 0.45) / 0.25) ** 2)
-    light = falloff * bulge * (enamel + shine) * (1 - 0.34 * gap)
+    light = falloff * bulge * (enamel + shine) * (1 - 0.26 * gap)
     tooth = color[None, None] * light[..., None]
     gums = _toned(gum, chroma)[None, None] * (falloff * (0.9 - 0.2 * across**2))[..., None]
     in_gum = np.clip((along - 1 + 0.10 * across**2) / (0.010 / lengths) + 0.5, 0, 1)[..., None]
@@ -328,4 +328,5 @@ def _own_teeth(image: U8, landmarks: F64, gap: float, lips: F64, eye_px: float) 
     bright = lab[..., 0] / max(float(lip_lab[0]), 1.0)
     toothlike = np.clip((0.85 - redness) / 0.4, 0, 1) * np.clip((bright - 0.55) / 0.35, 0, 1)
     alpha = cv2.GaussianBlur(inner * toothlike, (0, 0), max(0.5, 0.006 * eye_px))
+    alpha *= _smooth(0.04, 0.075, gap)  # a slit shows too little of the teeth to be worth keeping
     return np.dstack([crop, np.clip(alpha * 255, 0, 255).astype(np.uint8)]), (x0, y0)

@@ -15,6 +15,14 @@ OUTSIDE = np.float32(-30000.0)  # map value of pixels no triangle covers: sample
 _NJIT = {"cache": True, "nogil": True, "fastmath": True, "boundscheck": False}
 
 
+@numba.njit(inline="always", **_NJIT)  # type: ignore[misc]
+def _crossing(xa: float, ya: float, xb: float, yb: float, y: float) -> float:
+    """Where an edge crosses a row; the same number from either end, or two triangles would leave a crack."""
+    if ya < yb:
+        return xa + (y - ya) * (xb - xa) / (yb - ya)
+    return xb + (y - yb) * (xa - xb) / (ya - yb)
+
+
 @numba.njit(**_NJIT)  # type: ignore[misc]
 def rasterize_map(
     vertices: F32, triangles: npt.NDArray[np.int32], texture_xy: F32, gains: F32, depth: F32, xy: F32, gain: F32
@@ -58,13 +66,13 @@ def rasterize_map(
             yc = np.float32(y) + half
             lo, hi = np.float32(1e30), np.float32(-1e30)
             if (y0 <= yc) != (y1 <= yc):
-                x = x0 + (yc - y0) * (x1 - x0) / (y1 - y0)
+                x = _crossing(x0, y0, x1, y1, yc)
                 lo, hi = min(lo, x), max(hi, x)
             if (y1 <= yc) != (y2 <= yc):
-                x = x1 + (yc - y1) * (x2 - x1) / (y2 - y1)
+                x = _crossing(x1, y1, x2, y2, yc)
                 lo, hi = min(lo, x), max(hi, x)
             if (y2 <= yc) != (y0 <= yc):
-                x = x2 + (yc - y2) * (x0 - x2) / (y0 - y2)
+                x = _crossing(x2, y2, x0, y0, yc)
                 lo, hi = min(lo, x), max(hi, x)
             if hi < lo:
                 continue
@@ -130,20 +138,21 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
 
 
 @numba.njit(**_NJIT)  # type: ignore[misc]
-def soften_folds(xy: F32, jump: float, frame: U8, out: U8) -> None:
+def soften_folds(xy: F32, zoom: float, jump: float, frame: U8, out: U8) -> None:
     """Anti-alias contours where the mesh folds over itself: blur across the line where the map jumps.
 
     Args:
-        xy: (H, W, 2) texture positions. jump: difference beyond which neighbours belong to different surfaces.
+        xy: (H, W, 2) texture positions. zoom: texture pixels per photo pixel. jump: photo pixels a step may differ from
+            an even one before its ends belong to different surfaces.
         frame: (H, W, 3) uint8, read. out: (H, W, 3) uint8, a copy of `frame` on entry, written at the contours.
     """
     height, width = out.shape[0], out.shape[1]
-    limit = np.float32(jump)
+    limit, even = np.float32(jump * zoom), np.float32(zoom)
     for y in range(1, height - 2):
         for x in range(1, width - 2):
             u, v = xy[y, x, 0], xy[y, x, 1]
-            across = abs(xy[y, x + 1, 0] - u) > limit or abs(xy[y, x + 1, 1] - v) > limit
-            down = abs(xy[y + 1, x, 0] - u) > limit or abs(xy[y + 1, x, 1] - v) > limit
+            across = abs(xy[y, x + 1, 0] - u - even) > limit or abs(xy[y, x + 1, 1] - v) > limit
+            down = abs(xy[y + 1, x, 0] - u) > limit or abs(xy[y + 1, x, 1] - v - even) > limit
             if not (across or down):
                 continue
             dx, dy = (1, 0) if across else (0, 1)

@@ -46,7 +46,7 @@ U8 = npt.NDArray[np.uint8]
 
 _MAX_TEXTURE_PIXELS = 6_000_000  # a region larger than this is sampled from the photo as it is
 _SHARPEN = (0.4, 1.0)  # amount and sigma (pixels of the doubled texture): undoes the blur of bilinear sampling
-_FOLD_JUMP = 5.0  # pixels of source between neighbours that only a fold of the mesh explains
+_FOLD_JUMP = 1.3  # photo pixels by which a step of the map may differ from an even one
 _MIN_SIZE = 32  # a face needs some pixels
 
 
@@ -113,7 +113,7 @@ class MeshwarpRenderer:
         )  # fmt: skip
         out = frame[y0:y1, x0:x1]
         out[:] = self._composed
-        soften_folds(self._map_xy, _FOLD_JUMP * self._zoom, self._composed, out)
+        soften_folds(self._map_xy, float(self._zoom), _FOLD_JUMP, self._composed, out)
         target = motion.pose.place(motion.face, self.size)[:, :2]
         rest = motion.pose.place(self.fit.vertices, self.size)[:, :2]
         for eye, closure in ((self._eyes[0], motion.closure[1]), (self._eyes[1], motion.closure[0])):
@@ -207,7 +207,7 @@ def _region(points: F64, eye_px: float, size: tuple[int, int]) -> Box:
 
 
 def _extended(region: Box, size: tuple[int, int], pad: int) -> Box:
-    """The region with its mirrored margin where it ends at the picture's border."""
+    """The region with its continued margin where it ends at the picture's border."""
     x0, y0, x1, y1 = region
     return (
         x0 - pad if x0 == 0 else x0,
@@ -218,13 +218,13 @@ def _extended(region: Box, size: tuple[int, int], pad: int) -> Box:
 
 
 def _texture(layer: U8, pad: int) -> tuple[int, U8]:
-    """Enlargement factor and texture: mirrored border, doubled with Lanczos and sharpened.
+    """Enlargement factor and texture: border pixels continued, doubled with Lanczos and sharpened.
 
     Bilinear samples of the doubled, sharpened texture are as crisp as bicubic ones of the photo, do not breathe with
     sub-pixel motion, and cost a quarter.
     """
     height, width = layer.shape[:2]
-    bordered = cv2.copyMakeBorder(layer, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+    bordered = cv2.copyMakeBorder(layer, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
     if height * width * 4 > _MAX_TEXTURE_PIXELS * 4:
         return 1, bordered
     size = (2 * bordered.shape[1], 2 * bordered.shape[0])

@@ -18,17 +18,22 @@ TILE, TILE_STEP = 320, 160
 """Tiles in reduced pixels: finds all faces with 25 px between the outer eye corners, half of them at 18."""
 MIN_SCORE = {"far": 0.5, "near": 0.5, "tile": 0.6}
 OVERLAP = 0.3
+TURNS = (0, 2, 1, 3)
+"""Quarter turns of the picture to try: upright, upside down, on either side."""
 
 
 def detect_faces(
-    image: U8, *, everywhere: bool = False, turned: bool = True, using: FaceProvider | None = None
+    image: U8,
+    *,
+    everywhere: bool = False,
+    turns: tuple[int, ...] = TURNS,
+    using: FaceProvider | None = None,
 ) -> list[Detection]:
     """Faces of a picture, the largest first.
 
     Args:
         image: (H, W, 3) uint8 RGB. everywhere: search for small faces even when larger ones were found.
-        turned: look at the picture turned by 180, 90 and 270 degrees if it shows no face upright.
-        using: provider; default `provider()`.
+        turns: quarter turns to try, in this order, until one shows faces. using: provider; default `provider()`.
     Returns:
         Detections that overlap by less than 30 %; their scores are the detector's, no proof of a human face.
     Raises:
@@ -38,7 +43,7 @@ def detect_faces(
         raise ShapeError("image", image.shape, "(H, W, 3) uint8")
     eyes = using or provider()
     small, scale = _reduced(image)
-    for turn in (0, 2, 1, 3) if turned else (0,):
+    for turn in turns:
         view = np.ascontiguousarray(np.rot90(small, turn))
         found = _search(view, eyes, everywhere)
         if found:

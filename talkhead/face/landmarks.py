@@ -18,7 +18,7 @@ class Landmarks:
 
     Attributes:
         points: (478, 3) float64, pixels of the picture: x right, y down, z away from the camera in the same scale.
-        deviation: how far two independent looks (picture, crop) differ, in eye distances; above 0.05 is doubtful.
+        deviation: how far single looks at the face differ, in eye distances; 0.01 is usual, above 0.025 doubtful.
     """
 
     points: npt.NDArray[np.float64]

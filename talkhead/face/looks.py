@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -81,13 +81,15 @@ def look_often(image: U8, roi: Roi, n_looks: int, eyes: FaceProvider) -> Looks:
     Args:
         image: (H, W, 3) uint8 RGB. roi: where. n_looks: >= 1; even numbers are half mirrored. eyes: the provider.
     """
+    import cv2
+
     view, to_image = _nearby(image, roi, eyes.mesh_size)
     all_points, presences = [], []
     for widen, turn, mirrored in variants(n_looks):
         crop = square_crop(roi.center, roi.side * widen, eyes.mesh_size, roi.angle + turn)
         crop = Crop(matrix=_after(to_image, crop.matrix), size=crop.size)
         pixels = crop.cut(view)
-        look = eyes.look(np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels)
+        look = eyes.look(np.asarray(cv2.flip(pixels, 1), np.uint8) if mirrored else pixels)
         points = look.points
         if mirrored:
             points = points[MIRROR] * (-1, 1, 1) + (crop.size, 0, 0)
@@ -101,7 +103,7 @@ def look_often(image: U8, roi: Roi, n_looks: int, eyes: FaceProvider) -> Looks:
     return Looks(points=points, presence=float(np.mean(presences)), deviation=float(spread))
 
 
-@lru_cache(maxsize=None)
+@cache
 def variants(n_looks: int) -> tuple[tuple[float, float, bool], ...]:
     """Widening (about 1), tilt (radians, about 0) and mirroring of each look; fixed, so results repeat."""
     if n_looks == 1:
@@ -142,4 +144,5 @@ def _after(to_image: F64, crop: F64) -> F64:
 
 
 def _carried(points: F64, to_image: F64) -> F64:
-    return points * to_image[0, 0] + np.array([to_image[0, 2], to_image[1, 2], 0.0])
+    moved: F64 = points * to_image[0, 0] + np.array([to_image[0, 2], to_image[1, 2], 0.0])
+    return moved

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def network(spec: NetworkSpec) -> Network:
         return _started(spec, os.getpid())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _started(spec: NetworkSpec, pid: int) -> Network:
     return Network(spec)
 

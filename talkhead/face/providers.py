@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -118,7 +118,7 @@ def provider(name: str | None = None) -> FaceProvider:
     return _started(chosen)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _started(name: str) -> FaceProvider:
     if name == "mediapipe-legacy":
         return LegacyProvider()
@@ -173,7 +173,7 @@ def _decoded(raw: npt.NDArray[np.float32], logits: npt.NDArray[np.float32], spec
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _anchors(size: int) -> F64:
     """Anchor centres in network pixels: one per cell of 4 px (full range), 2 of 8 and 6 of 16 px (short range)."""
     layers = [(4, 1)] if size == DETECT_FULL_RANGE.size else [(8, 2), (16, 6)]
@@ -185,10 +185,11 @@ def _anchors(size: int) -> F64:
     return np.concatenate(centers)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _refined() -> npt.NDArray[np.intp]:
     """Point numbers of the attention heads' outputs: lips (80), eye A (71), eye B (71), irises (5 + 5)."""
-    return np.load(Path(__file__).with_name("mesh_refinement.npy")).astype(np.intp)
+    table: npt.NDArray[np.intp] = np.load(Path(__file__).with_name("mesh_refinement.npy")).astype(np.intp)
+    return table
 
 
 def _sigmoid(logits: npt.NDArray[np.float32]) -> F64:

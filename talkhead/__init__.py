@@ -1,5 +1,71 @@
-"""talkhead: a photo and a voice become a video of that person speaking."""
+"""talkhead: a photo and a voice become a video of that person speaking.
+
+Every command of the `talkhead` program is a function here with the same name and words; see `__all__`. The functions
+are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from talkhead.coeffs.container import Coeffs
+    from talkhead.coeffs.file import CoeffReader, read_coeffs, write_coeffs
+    from talkhead.errors import TalkheadError
+    from talkhead.pipelines.animate import animate
+    from talkhead.pipelines.audio2coeff import audio2coeff
+    from talkhead.pipelines.config import Result
+    from talkhead.pipelines.edit import edit, edit_photo
+    from talkhead.pipelines.extract import extract
+    from talkhead.pipelines.frontalize import frontalize, frontalize_coeffs
+    from talkhead.pipelines.pose import pose
+    from talkhead.pipelines.reenact import reenact
+    from talkhead.pipelines.render import render
+    from talkhead.pipelines.verify import verify
+
+__all__ = [
+    "CoeffReader",
+    "Coeffs",
+    "Result",
+    "TalkheadError",
+    "animate",
+    "audio2coeff",
+    "edit",
+    "edit_photo",
+    "extract",
+    "frontalize",
+    "frontalize_coeffs",
+    "pose",
+    "read_coeffs",
+    "reenact",
+    "render",
+    "verify",
+    "write_coeffs",
+]
+
+_HOMES = {
+    "CoeffReader": "coeffs.file",
+    "Coeffs": "coeffs.container",
+    "Result": "pipelines.config",
+    "TalkheadError": "errors",
+    "edit_photo": "pipelines.edit",
+    "frontalize_coeffs": "pipelines.frontalize",
+    "read_coeffs": "coeffs.file",
+    "write_coeffs": "coeffs.file",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'talkhead' has no attribute {name!r}")
+    home = importlib.import_module(f"talkhead.{_HOMES.get(name, f'pipelines.{name}')}")
+    value = getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

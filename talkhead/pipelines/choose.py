@@ -57,11 +57,15 @@ def partner(main: SystemInfo, stage: Stage, device: str = "auto") -> SystemInfo:
 
 
 def has_weights(system: SystemInfo) -> bool:
-    """Whether every weight file a system needs is on this machine."""
+    """Whether every weight file a system needs is in the cache of this machine."""
     if not system.weights:
         return True
-    store = importlib.import_module("talkhead.weights.store")
-    return all(store.is_present(entry) for entry in system.weights)
+    from huggingface_hub import try_to_load_from_cache
+
+    from talkhead.weights.manifest import load_manifest
+
+    files = [load_manifest().file(name) for name in system.weights]
+    return all(isinstance(try_to_load_from_cache(f.repo_id, f.filename, revision=f.revision), str) for f in files)
 
 
 def build(system: SystemInfo, stage: Stage, *, device: str = "auto", dtype: str = "auto") -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Framing = Literal["full", "crop"]
 MotionMode = Literal["auto", "relative", "absolute"]
+Codec = Literal["h264", "h265", "vp9", "av1", "ffv1"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +31,7 @@ class Defaults:
     exp_scale: float = 1.0
     motion: MotionMode = "auto"
     crf: int = 18
-    codec: str = "h264"
+    codec: Codec | None = None
 
 
 DEFAULTS = Defaults()

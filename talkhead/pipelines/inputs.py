@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from talkhead.protocols import Source, Speech
 
 log = logging.getLogger(__name__)
 
-PathLike = str | os.PathLike[str]
+PathLike = str | Path
 Photo = PathLike | npt.NDArray[np.uint8] | Source
 Audio = PathLike | tuple[npt.NDArray[np.float32], int] | Speech
 Motion = PathLike | Coeffs
@@ -51,7 +50,7 @@ def open_source(face: Photo, face_choice: str | int | PathLike = "largest") -> S
 
     if isinstance(face, Source):
         return face
-    choice = _read_choice(face_choice)
+    choice = read_choice(face_choice)
     if isinstance(face, np.ndarray):
         pixels, alpha, name = face, None, "photo"
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
@@ -69,13 +68,14 @@ def open_speech(audio: Audio) -> Iterator[OpenSpeech]:
     Raises:
         MediaError: unreadable, without sound, or longer than 24 h.
     """
-    from talkhead.media.audio import AudioStream, Waveform, spooled_input
+    from talkhead.media.audio import AudioStream, Waveform
+    from talkhead.media.stdin import spooled_input
 
     if isinstance(audio, tuple):
         samples, sample_rate = audio
         yield OpenSpeech(speech=Waveform(np.asarray(samples, np.float32), sample_rate), path=None)
-    elif isinstance(audio, (str, os.PathLike)):
-        with spooled_input(os.fspath(audio)) as path:
+    elif isinstance(audio, (str, Path)):
+        with spooled_input(audio) as path:
             yield OpenSpeech(speech=AudioStream(path), path=Path(path))
     else:
         yield OpenSpeech(speech=audio, path=None)
@@ -87,7 +87,7 @@ def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
     Raises:
         CoeffFileError: a file breaks the format or their spaces differ. UsageError: none given, or rates differ.
     """
-    inputs: list[Motion] = [motion] if isinstance(motion, (str, os.PathLike, Coeffs)) else list(motion)
+    inputs: list[Motion] = [motion] if isinstance(motion, (str, Path, Coeffs)) else list(motion)
     if not inputs:
         raise UsageError("no coefficient file given")
     check_one_stdin(inputs)
@@ -109,14 +109,14 @@ def stamped(coeffs: Coeffs, command: str, params: dict[str, Any], source: object
     return coeffs.replace(
         created_by=f"talkhead {__version__} {command}",
         params={key: value for key, value in params.items() if value is not None},
-        source_sha256=file_sha256(source) if isinstance(source, (str, os.PathLike)) else coeffs.source_sha256,
+        source_sha256=file_sha256(source) if isinstance(source, (str, Path)) else coeffs.source_sha256,
     )
 
 
 def file_sha256(path: PathLike) -> str:
     """SHA-256 of a file in hex; empty for standard input and what is not a plain file."""
     file = Path(path)
-    if os.fspath(path) == STDIO or not file.is_file():
+    if str(path) == STDIO or not file.is_file():
         return ""
     digest = hashlib.sha256()
     try:
@@ -128,12 +128,17 @@ def file_sha256(path: PathLike) -> str:
     return digest.hexdigest()
 
 
-def _read_choice(choice: str | int | PathLike) -> Any:
+def read_choice(choice: str | int | PathLike) -> Any:
+    """What `--face` means: "largest", an index, or the pixels of a picture of the person.
+
+    Raises:
+        UsageError: none of these. MediaError: the picture cannot be read.
+    """
     from talkhead.media.image import read_image
 
     if isinstance(choice, int) or choice == "largest":
         return choice
-    text = os.fspath(choice)
+    text = str(choice)
     if text.lstrip("-").isdigit():
         return int(text)
     if not Path(text).exists():

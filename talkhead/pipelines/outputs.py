@@ -1,25 +1,29 @@
-"""Where frames go: a video, one picture, or a folder of pictures, decided by the name of the output."""
+"""Where results go: coefficients to their file; frames to a video, a picture or a folder, by the output's name."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.file import STDIO, write_coeffs
 from talkhead.errors import MediaError, OutputExistsError, UsageError
 from talkhead.files import check_output
-from talkhead.pipelines.config import DEFAULTS
+from talkhead.pipelines.config import DEFAULTS, Codec
+
+if TYPE_CHECKING:
+    from talkhead.media.video import FrameFolderWriter, VideoWriter
 
 Frame = npt.NDArray[np.uint8]
 Kind = Literal["video", "picture", "folder"]
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+LABEL = "synthetic"
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})  # that can be written
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
@@ -28,24 +32,37 @@ class VideoOptions:
     """How a video is written.
 
     Attributes:
-        crf: quality, 0 best .. 51 worst. codec: video codec. mark: put the invisible mark and the note into it.
-        visible_mark: also write a small label into the picture. overwrite: replace what is there.
+        crf: quality, 0 best .. 51 worst. codec: None chooses by the suffix. mark: put the invisible mark and the note
+            into it. visible_mark: also write a small label into the picture. overwrite: replace what is there.
     """
 
     crf: int = DEFAULTS.crf
-    codec: str = DEFAULTS.codec
+    codec: Codec | None = DEFAULTS.codec
     mark: bool = True
     visible_mark: bool = False
     overwrite: bool = False
 
 
-def output_kind(output: str | os.PathLike[str]) -> Kind:
+def check_coeff_output(output: str | Path | None, *, overwrite: bool) -> None:
+    """Refuse a coefficient file that cannot be written, before any work."""
+    if output is not None and output != STDIO:
+        check_output(output, overwrite)
+
+
+def write_if_asked(coeffs: Coeffs, output: str | Path | None, *, overwrite: bool) -> Coeffs:
+    """Write coefficients to `output` unless it is None; returns them either way."""
+    if output is not None:
+        write_coeffs(output, coeffs, overwrite)
+    return coeffs
+
+
+def output_kind(output: str | Path) -> Kind:
     """What an output name asks for.
 
     Raises:
         UsageError: a suffix that is neither a picture's nor a video's, or "-".
     """
-    text = os.fspath(output)
+    text = str(output)
     if text == "-":
         raise UsageError("pictures and videos cannot go to standard output", hint="give a file name to -o")
     suffix = Path(text).suffix.lower()
@@ -60,7 +77,7 @@ def output_kind(output: str | os.PathLike[str]) -> Kind:
     )
 
 
-def check_destination(output: str | os.PathLike[str], *, overwrite: bool) -> Kind:
+def check_destination(output: str | Path, *, overwrite: bool) -> Kind:
     """Refuse an output that cannot be written, before any work.
 
     Raises:
@@ -80,46 +97,46 @@ def check_destination(output: str | os.PathLike[str], *, overwrite: bool) -> Kin
     return kind
 
 
-@contextlib.contextmanager
-def open_video(
-    output: str | os.PathLike[str],
+def open_frames(
+    output: str | Path,
+    kind: Kind,
     size: tuple[int, int],
     fps: float,
     *,
     audio: Path | None,
     options: VideoOptions,
-    note: dict[str, str],
-) -> Iterator[Callable[[Frame], None]]:
-    """Open a video for writing; yields a function that takes one frame, (H, W, 3) uint8 RGB.
+) -> VideoWriter | FrameFolderWriter:
+    """A writer of frames, as a context manager with `write(frame)`; frames are (H, W, 3) uint8 RGB.
 
-    The file appears when the block ends well; on an error or an interrupt nothing stays.
+    What it makes appears when the block ends well; after an error or an interrupt nothing stays.
     """
-    from talkhead.media.video import VideoWriter
+    from talkhead.media.video import FrameFolderWriter, VideoWriter
 
-    arguments: dict[str, Any] = {"audio": audio, "crf": options.crf, "codec": options.codec, "metadata": note}
-    arguments |= {"mark": options.mark, "visible_mark": options.visible_mark, "overwrite": options.overwrite}
-    with VideoWriter(output, size, fps, **arguments) as writer:
-        yield writer.write
+    label = LABEL if options.visible_mark else None
+    if kind == "folder":
+        return FrameFolderWriter(output, size, overwrite=options.overwrite, mark=options.mark, label=label)
+    return VideoWriter(
+        output,
+        size,
+        fps,
+        audio=audio,
+        crf=options.crf,
+        codec=options.codec,
+        mark=options.mark,
+        label=label,
+        overwrite=options.overwrite,
+    )
 
 
-@contextlib.contextmanager
-def open_folder(output: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Callable[[Frame], None]]:
-    """Open a folder of numbered PNG pictures; yields a function that takes one frame.
-
-    Pictures made so far stay when the run is interrupted: each is complete in itself.
-    """
+def write_picture(frame: Frame, output: str | Path, options: VideoOptions) -> None:
+    """Write one frame as a picture, marked as a video's frames are."""
     from talkhead.media.image import write_image
+    from talkhead.media.mark import Label, Mark
 
-    folder = Path(output)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as cause:
-        raise MediaError(f"cannot write {folder}: {(cause.strerror or str(cause)).lower()}") from cause
-    written = 0
-
-    def write(frame: Frame) -> None:
-        nonlocal written
-        write_image(folder / f"{written:06d}.png", frame, overwrite=overwrite)
-        written += 1
-
-    yield write
+    size = (frame.shape[1], frame.shape[0])
+    frame = np.array(frame)
+    if options.visible_mark:
+        Label(size, LABEL).draw(frame)
+    if options.mark:
+        frame = Mark(size).apply_rgb(frame)
+    write_image(output, frame, overwrite=options.overwrite)

@@ -1,0 +1,136 @@
+"""`talkhead animate`: photo + speech -> video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from talkhead.cli import options
+from talkhead.cli.report import Reporter
+from talkhead.errors import UsageError
+from talkhead.pipelines.config import DEFAULTS
+
+SPEAKING = "Speaking and moving"
+
+
+@options.reporting
+def command(
+    face: options.Face,
+    audio: options.Audio,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="PATH", help="Video to write.", show_default=False)
+    ] = None,
+    result_dir: Annotated[
+        str | None, typer.Option("--result-dir", metavar="FOLDER", help="Instead of -o: write FACE_AUDIO.mp4 there.")
+    ] = None,
+    fps: options.Fps = DEFAULTS.fps,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    exp_scale: Annotated[
+        float,
+        typer.Option("--exp-scale", min=0, max=2, help="Strength of the mouth's motion.", rich_help_panel=SPEAKING),
+    ] = DEFAULTS.exp_scale,  # fmt: skip
+    blinks: Annotated[
+        bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.", rich_help_panel=SPEAKING)
+    ] = True,
+    pose_style: Annotated[
+        str,
+        typer.Option(
+            "--pose-style", help="How the head moves: still, calm, natural, lively.", rich_help_panel=SPEAKING
+        ),
+    ] = DEFAULTS.pose_style,
+    pose_scale: Annotated[
+        float,
+        typer.Option("--pose-scale", min=0, max=3, help="Strength of the head's motion.", rich_help_panel=SPEAKING),
+    ] = DEFAULTS.pose_scale,  # fmt: skip
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="CLIP", help="Move the head in the manner of this clip.", rich_help_panel=SPEAKING),
+    ] = None,
+    ref_pose: Annotated[
+        str | None,
+        typer.Option("--ref-pose", metavar="CLIP", help="Take the head motion of this clip.", rich_help_panel=SPEAKING),
+    ] = None,
+    ref_eyeblink: Annotated[
+        str | None,
+        typer.Option("--ref-eyeblink", metavar="CLIP", help="Take the blinks of this clip.", rich_help_panel=SPEAKING),
+    ] = None,
+    yaw: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEGREES",
+            help="Set the head's turn: a value, t:v,t:v keyframes, or v,v,v over the whole speech.",
+            rich_help_panel=SPEAKING,
+        ),
+    ] = None,
+    pitch: Annotated[
+        str | None, typer.Option(metavar="DEGREES", help="Set the head's nod.", rich_help_panel=SPEAKING)
+    ] = None,
+    roll: Annotated[
+        str | None, typer.Option(metavar="DEGREES", help="Set the head's tilt.", rich_help_panel=SPEAKING)
+    ] = None,
+    size: options.Size = None,
+    framing: options.FramingOption = options.Framing.full,
+    face_choice: options.FaceChoice = DEFAULTS.face,
+    crf: options.Crf = DEFAULTS.crf,
+    codec: options.CodecOption = None,
+    no_mark: options.NoMark = False,
+    visible_mark: options.VisibleMark = False,
+    system: options.System = DEFAULTS.system,
+    device: options.Device = DEFAULTS.device,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    seed: options.Seed = DEFAULTS.seed,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Make a photo speak: FACE + AUDIO -> video.
+
+    Understands SadTalker's option names too (--source_image, --driven_audio, --result_dir, --still, ...).
+    """
+    from talkhead.pipelines.animate import animate
+
+    result = animate(
+        face,
+        audio,
+        _output(output, result_dir, face, audio),
+        system=system,
+        device=options.checked_device(device),
+        dtype=dtype.value,
+        seed=seed,
+        fps=fps,
+        size=size,
+        framing=framing.value,
+        face_choice=face_choice,
+        exp_scale=exp_scale,
+        blinks=blinks,
+        pose_style=pose_style,
+        pose_scale=pose_scale,
+        reference=reference,
+        ref_pose=ref_pose,
+        ref_eyeblink=ref_eyeblink,
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        crf=crf,
+        codec=codec.value if codec else None,
+        mark=not no_mark,
+        visible_mark=visible_mark,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        progress=reporter,
+    )
+    options.report_result(reporter, result)
+
+
+def _output(output: str | None, folder: str | None, face: str, audio: str) -> str:
+    if output and folder:
+        raise UsageError("-o and --result-dir are two answers to one question; give one")
+    if output:
+        return output
+    if not folder:
+        raise UsageError("no output given", hint="add -o OUT.mp4")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    sound = "stdin" if audio == "-" else Path(audio).stem
+    return str(Path(folder) / f"{Path(face).stem}_{sound}.mp4")

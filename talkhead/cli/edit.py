@@ -1,0 +1,122 @@
+"""`talkhead edit`: coefficients -> coefficients; photo -> photo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from talkhead.cli import options
+from talkhead.cli.report import Reporter
+from talkhead.errors import UsageError
+from talkhead.pipelines.config import DEFAULTS
+
+if TYPE_CHECKING:
+    from talkhead.coeffs.edit import Edit
+
+
+class EditCommand(TyperCommand):
+    """Adds the list of edits to the help; it lives with the edits themselves, which are not cheap to import."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the help, then the edits."""
+        super().format_help(ctx, formatter)
+        _print_edits()
+
+
+@options.reporting
+def command(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IN]...",
+            help="Coefficient files, merged in order, or one photo; - is standard input.",
+            show_default="-",
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="PATH", help="Coefficient file, or picture; - is standard output.")
+    ] = "-",
+    edits: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    size: options.Size = None,
+    framing: options.FramingOption = options.Framing.full,
+    face_choice: options.FaceChoice = DEFAULTS.face,
+    no_mark: options.NoMark = False,
+    visible_mark: options.VisibleMark = False,
+    system: options.System = DEFAULTS.system,
+    device: options.Device = DEFAULTS.device,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Change expression, pose, eyes or timing of coefficient files, or of a photo."""
+    from talkhead.pipelines.edit import edit, edit_photo
+    from talkhead.pipelines.extract import looks_like_media
+    from talkhead.pipelines.outputs import check_coeff_output
+
+    files = inputs or ["-"]
+    changes = _parsed(edits or [])
+    if looks_like_media(files[0]):
+        if len(files) > 1:
+            raise UsageError("a photo is edited alone; to move it by coefficient files use render")
+        if output == "-":
+            raise UsageError("no output given", hint="add -o OUT.png")
+        result = edit_photo(
+            files[0],
+            changes,
+            output,
+            system=system,
+            device=options.checked_device(device),
+            dtype=dtype.value,
+            size=size,
+            framing=framing.value,
+            face_choice=face_choice,
+            mark=not no_mark,
+            visible_mark=visible_mark,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            progress=reporter,
+        )
+        options.report_result(reporter, result)
+        return
+    if dry_run:
+        check_coeff_output(output, overwrite=overwrite)
+        coeffs = edit(files, changes)
+        options.report_coeffs(reporter, output, coeffs, written=False)
+        return
+    options.refuse_terminal(output)
+    options.report_coeffs(reporter, output, edit(files, changes, output, overwrite=overwrite))
+
+
+def _parsed(edits: list[str]) -> list[Edit]:
+    """`--set "NAME VALUE"`, as cli/aliases.py writes them."""
+    from talkhead.coeffs.edit import Edit, parse_edit
+    from talkhead.coeffs.file import read_coeffs
+
+    parsed = []
+    for text in edits:
+        name, _, value = text.partition(" ")
+        parsed.append(Edit(name=name, coeffs=read_coeffs(value)) if name == "id-from" else parse_edit(name, value))
+    return parsed
+
+
+def _print_edits() -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.table import Table
+
+    from talkhead.coeffs.edit import EDITS, edit_kind
+
+    table = Table.grid(padding=(0, 2))
+    for kind in (edit_kind("exp-pc1"), edit_kind("au1"), *EDITS.values()):
+        value = {"nothing": "", "coeffs": "FILE", "word": "WORD"}.get(kind.takes, kind.unit.upper() or "VALUE")
+        table.add_row(f"[bold cyan]--{kind.name}[/]", f"[yellow]{value}[/]", kind.help)
+    about = (
+        "VALUE is a number, or seconds:value,seconds:value,... keyframes. [cyan]--yaw=5[/] sets, [cyan]--yaw+=5[/] and"
+        " [cyan]--yaw-=5[/] add, [cyan]--scale*=1.1[/] multiplies; a plain number adds to named controls, sets angles."
+    )
+    Console().print(Panel(table, title="Edits", title_align="left", border_style="dim", subtitle=None))
+    Console().print(f" {about}\n")

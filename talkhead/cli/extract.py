@@ -1,0 +1,47 @@
+"""`talkhead extract`: photo or video -> coefficients."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from talkhead.cli import options
+from talkhead.cli.report import Reporter
+from talkhead.pipelines.config import DEFAULTS
+
+
+@options.reporting
+def command(
+    face: Annotated[str, typer.Argument(metavar="PHOTO|VIDEO", help="Picture of a face, or a video of one.")],
+    output: options.CoeffOutput = "-",
+    fps: options.FpsOrSource = f"{DEFAULTS.fps:g}",
+    landmarks: Annotated[bool, typer.Option("--landmarks", help="Also store 68 points a frame.")] = False,
+    space: Annotated[
+        str | None, typer.Option("--space", metavar="NAME", help="Convert the codes to this space.")
+    ] = None,
+    face_choice: options.FaceChoice = DEFAULTS.face,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Read shape, expression, pose, eyelids and gaze off a face: PHOTO or VIDEO -> coefficients."""
+    from talkhead.pipelines.extract import extract
+
+    rate = options.parse_fps(fps)
+    if dry_run:
+        return options.report_plan(reporter, output, overwrite, face=face)
+    options.refuse_terminal(output)
+    coeffs = extract(
+        face,
+        output,
+        fps=rate,
+        landmarks=landmarks,
+        space=space,
+        face_choice=face_choice,
+        overwrite=overwrite,
+        progress=reporter,
+    )
+    options.report_coeffs(reporter, output, coeffs)
+    return None

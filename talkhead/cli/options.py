@@ -1,0 +1,245 @@
+"""The options that several commands share, in one spelling; the decorator that gives every command `-q -v --json`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from talkhead.cli import report
+from talkhead.cli.report import Reporter
+from talkhead.errors import UsageError
+from talkhead.pipelines.config import Result
+
+if TYPE_CHECKING:
+    from talkhead.coeffs.container import Coeffs
+    from talkhead.protocols import Stage
+
+MACHINE, PICTURE, MESSAGES = "Machine", "Picture", "Messages"
+
+
+class Codec(str, Enum):
+    """Video codecs that can be written."""
+
+    h264 = "h264"
+    h265 = "h265"
+    vp9 = "vp9"
+    av1 = "av1"
+    ffv1 = "ffv1"
+
+
+class Dtype(str, Enum):
+    """Number formats of the learned systems."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Framing(str, Enum):
+    """What of the photo the video shows."""
+
+    full = "full"
+    crop = "crop"
+
+
+class MotionMode(str, Enum):
+    """How a driver's motion is laid on another face."""
+
+    auto = "auto"
+    relative = "relative"
+    absolute = "absolute"
+
+
+Face = Annotated[str, typer.Argument(metavar="FACE", help="Photo, or a video whose first frame is taken.")]
+Audio = Annotated[str, typer.Argument(metavar="AUDIO", help="Speech: a sound or video file; - is standard input.")]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="PATH", help="Where to write.")]
+CoeffOutput = Annotated[
+    str, typer.Option("--output", "-o", metavar="PATH", help="Coefficient file to write; - is standard output.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that is already there.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the inputs, say what would be done, write nothing.")]
+System = Annotated[
+    str, typer.Option("--system", metavar="NAME", help="Who computes; see `talkhead systems`.", rich_help_panel=MACHINE)
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to compute.", rich_help_panel=MACHINE)
+]
+DtypeOption = Annotated[
+    Dtype, typer.Option("--dtype", help="Number format of a learned system.", rich_help_panel=MACHINE)
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Same seed, same machine: same result.", rich_help_panel=MACHINE)
+]
+Fps = Annotated[float, typer.Option("--fps", min=1, max=240, help="Frames per second.")]
+FpsOrSource = Annotated[
+    str, typer.Option("--fps", metavar="NUMBER|source", help="Frames per second; source: those of the video.")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size",
+        min=16,
+        max=8192,
+        help="Longer side in pixels.",
+        show_default="the photo's",
+        rich_help_panel=PICTURE,
+    ),
+]
+FaceChoice = Annotated[
+    str,
+    typer.Option(
+        "--face",
+        metavar="largest|INDEX|PICTURE",
+        help="Which face: the largest, a number from left to right starting at 0, or the one like in PICTURE.",
+        rich_help_panel=PICTURE,
+    ),
+]
+FramingOption = Annotated[
+    Framing, typer.Option("--framing", help="The whole picture, or a square around the head.", rich_help_panel=PICTURE)
+]
+Crf = Annotated[
+    int, typer.Option("--crf", min=0, max=51, help="Video quality: 0 best, 51 worst.", rich_help_panel=PICTURE)
+]
+CodecOption = Annotated[
+    Codec | None, typer.Option("--codec", help="Video codec.", show_default="by the suffix", rich_help_panel=PICTURE)
+]
+NoMark = Annotated[
+    bool,
+    typer.Option("--no-mark", help="Leave out the invisible mark and the note of origin.", rich_help_panel=PICTURE),
+]
+VisibleMark = Annotated[
+    bool, typer.Option("--visible-mark", help="Label the picture as synthetic.", rich_help_panel=PICTURE)
+]
+
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only errors on stderr, no result line.", rich_help_panel=MESSAGES)
+]
+_Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Debug messages, tracebacks of errors.", rich_help_panel=MESSAGES)
+]
+_Json = Annotated[
+    bool, typer.Option("--json", help="Events and results as JSON lines on stdout.", rich_help_panel=MESSAGES)
+]
+_NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bars.", rich_help_panel=MESSAGES)]
+
+
+def reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `-q -v --json --no-progress`, and hand it the `Reporter` they make as `reporter`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != "reporter"]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in (
+            ("quiet", _Quiet), ("verbose", _Verbose), ("json_lines", _Json), ("no_progress", _NoProgress)
+        )
+    ]  # fmt: skip
+
+    @functools.wraps(command)
+    def run(*, quiet: bool, verbose: bool, json_lines: bool, no_progress: bool, **arguments: Any) -> None:
+        verbosity = -1 if quiet else 1 if verbose else 0
+        reporter = Reporter(verbosity=verbosity, json_lines=json_lines, bars=not no_progress)
+        report.activate(reporter)
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose contradict each other")
+        if json_lines and arguments.get("output") == "-":
+            raise UsageError("--json and -o - both want standard output", hint="write the coefficients to a file")
+        with warnings.catch_warnings():
+            if not verbose:
+                warnings.simplefilter("ignore")  # libraries' notes to developers
+            command(**arguments, reporter=reporter)
+
+    run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    return run
+
+
+def parse_fps(text: str) -> float | None:
+    """`source` -> None, a number -> the number.
+
+    Raises:
+        UsageError: neither, or out of range.
+    """
+    if text == "source":
+        return None
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 1 <= fps <= 240:
+        raise UsageError(f"--fps is {text!r}: expected a number from 1 to 240, or source")
+    return fps
+
+
+def checked_device(device: str) -> str:
+    """Refuse a misspelt device before any work.
+
+    Raises:
+        UsageError: no such kind of device.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UsageError(f"--device is {device!r}", hint="use auto, cpu, cuda, cuda:N or mps")
+    return device
+
+
+def refuse_terminal(output: str) -> None:
+    """Refuse binary output to a terminal before any work.
+
+    Raises:
+        UsageError: standard output is a terminal.
+    """
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError(
+            "coefficients are binary and standard output is a terminal", hint="use -o FILE, or pipe them on"
+        )
+
+
+def report_result(reporter: Reporter, result: Result) -> None:
+    """One line about a video, a picture or a folder."""
+    width, height = result.size or (0, 0)
+    made = "" if result.written else "would write "
+    frames = "1 frame" if result.n_frames == 1 else f"{result.n_frames} frames at {result.fps:g} fps"
+    text = f"{made}{result.output}: {width}x{height}, {frames}, {result.duration_s:.2f} s, {result.system}"
+    reporter.result(text, **result.as_dict())
+
+
+def report_coeffs(reporter: Reporter, output: str, coeffs: Coeffs, *, written: bool = True) -> None:
+    """One line about a coefficient file; nothing on standard output if that carries the file."""
+    if output == "-" and written:
+        return
+    tracks = list(coeffs.tensors())
+    made = "" if written else "would write "
+    text = f"{made}{output}: {len(coeffs)} frames at {coeffs.fps:g} fps, {' '.join(tracks)}, space {coeffs.space}"
+    reporter.result(
+        text, output=output, n_frames=len(coeffs), fps=coeffs.fps, tracks=tracks, space=coeffs.space, written=written
+    )
+
+
+def report_plan(
+    reporter: Reporter,
+    output: str,
+    overwrite: bool,
+    *,
+    face: str | None = None,
+    audio: str | None = None,
+    system: str | None = None,
+    stage: Stage | None = None,
+) -> None:
+    """The dry run of a command that writes coefficients: check inputs and output, say what would be done."""
+    from talkhead.pipelines.choose import choose_system
+    from talkhead.pipelines.outputs import check_coeff_output
+    from talkhead.pipelines.plan import describe_audio, describe_face
+
+    check_coeff_output(output, overwrite=overwrite)
+    parts = {"input": describe_face(face) if face else describe_audio(audio or "-")}
+    if stage is not None:
+        parts["system"] = choose_system(system or "auto", stage).name
+    target = "standard output" if output == "-" else output
+    reporter.result(f"would write {target}: {', '.join(parts.values())}", output=output, written=False, **parts)

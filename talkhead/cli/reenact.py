@@ -1,0 +1,87 @@
+"""`talkhead reenact`: photo + driving video -> video."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from talkhead.cli import options
+from talkhead.cli.report import Reporter
+from talkhead.pipelines.config import DEFAULTS
+
+TRANSFER = "Transfer"
+
+
+@options.reporting
+def command(
+    face: options.Face,
+    driving: Annotated[str, typer.Argument(metavar="DRIVING", help="Video of the person who drives.")],
+    output: options.Output,
+    fps: options.FpsOrSource = f"{DEFAULTS.fps:g}",
+    audio: Annotated[
+        str | None, typer.Option("--audio", metavar="PATH", help="Sound track instead of the driving video's.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    motion: Annotated[
+        options.MotionMode,
+        typer.Option(
+            "--motion",
+            help="relative: changes since the driver's own rest; absolute: the driver's very pose and expression; "
+            "auto: absolute for the same person.",
+            rich_help_panel=TRANSFER,
+        ),
+    ] = options.MotionMode.auto,
+    motion_scale: Annotated[
+        float, typer.Option("--motion-scale", min=0, max=5, help="Strength of the motion.", rich_help_panel=TRANSFER)
+    ] = 1.0,
+    driver_face: Annotated[
+        str,
+        typer.Option(
+            "--driver-face",
+            metavar="largest|INDEX|PICTURE",
+            help="Which face of the driving video.",
+            rich_help_panel=TRANSFER,
+        ),
+    ] = DEFAULTS.face,
+    size: options.Size = None,
+    framing: options.FramingOption = options.Framing.full,
+    face_choice: options.FaceChoice = DEFAULTS.face,
+    crf: options.Crf = DEFAULTS.crf,
+    codec: options.CodecOption = None,
+    no_mark: options.NoMark = False,
+    visible_mark: options.VisibleMark = False,
+    system: options.System = DEFAULTS.system,
+    device: options.Device = DEFAULTS.device,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Move a photo as a person in a video moves: FACE + DRIVING -> video."""
+    from talkhead.pipelines.reenact import reenact
+
+    result = reenact(
+        face,
+        driving,
+        output,
+        audio=audio,
+        motion=motion.value,
+        motion_scale=motion_scale,
+        driver_face=driver_face,
+        fps=options.parse_fps(fps),
+        system=system,
+        device=options.checked_device(device),
+        dtype=dtype.value,
+        size=size,
+        framing=framing.value,
+        face_choice=face_choice,
+        crf=crf,
+        codec=codec.value if codec else None,
+        mark=not no_mark,
+        visible_mark=visible_mark,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        progress=reporter,
+    )
+    options.report_result(reporter, result)

@@ -1,0 +1,73 @@
+"""Tracks taken from a reference clip or coefficient file as they are, repeated to the length that is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.errors import CoeffFileError
+from talkhead.geometry import euler_to_matrix, matrix_to_euler
+from talkhead.pipelines.inputs import Motion
+
+
+def open_reference(reference: Motion, fps: float) -> Coeffs:
+    """Motion to learn from or to borrow: coefficients, or a video that is tracked first.
+
+    Args:
+        reference: coefficients, a coefficient file, or a video. fps: rate to bring it to.
+    Raises:
+        MediaError: neither. FaceNotFoundError: nobody in the video.
+    """
+    from talkhead.coeffs.retime import resample
+    from talkhead.pipelines.extract import extract, looks_like_media
+
+    if not isinstance(reference, Coeffs) and looks_like_media(reference):
+        return extract(reference, fps=fps)
+    from talkhead.coeffs.file import read_coeffs
+
+    coeffs = reference if isinstance(reference, Coeffs) else read_coeffs(reference)
+    return coeffs if coeffs.fps == fps else resample(coeffs, fps)
+
+
+def borrowed(reference: Motion, tracks: tuple[str, ...], n_frames: int, fps: float) -> Coeffs:
+    """Only these tracks of a reference, `n_frames` long: forwards, then backwards, and so on, so that nothing jumps.
+
+    Raises:
+        CoeffFileError: the reference has none of the tracks.
+    """
+    coeffs = open_reference(reference, fps)
+    kept: dict[str, Any] = {name: value for name in tracks if (value := getattr(coeffs, name)) is not None}
+    if not kept:
+        raise CoeffFileError(f"the reference has no {' or '.join(tracks)} track")
+    order = to_and_fro(len(coeffs), n_frames)
+    return Coeffs(
+        space=coeffs.space,
+        fps=fps,
+        n_frames=n_frames,
+        relative=coeffs.relative & set(kept),
+        **{name: np.ascontiguousarray(value[order]) for name, value in kept.items()},
+    )
+
+
+def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
+    """The head motion of a reference as offsets from its first frame, so that a photo starts from its own pose."""
+    coeffs = borrowed(reference, ("rot", "trans"), n_frames, fps)
+    changes = {}
+    if coeffs.rot is not None and "rot" not in coeffs.relative:
+        turns = euler_to_matrix(coeffs.rot)
+        changes["rot"] = matrix_to_euler(turns @ turns[0].T).astype(np.float32)
+    if coeffs.trans is not None and "trans" not in coeffs.relative:
+        changes["trans"] = coeffs.trans - coeffs.trans[0]
+    present = frozenset(name for name in ("rot", "trans") if getattr(coeffs, name) is not None)
+    return coeffs.replace(relative=present, **changes)
+
+
+def to_and_fro(n_have: int, n_need: int) -> npt.NDArray[np.intp]:
+    """Frame numbers 0 1 .. n-1 n-2 .. 1 0 1 .., (n_need,)."""
+    if n_have == 1:
+        return np.zeros(n_need, np.intp)
+    phase = np.arange(n_need) % (2 * (n_have - 1))
+    return np.where(phase < n_have, phase, 2 * (n_have - 1) - phase)

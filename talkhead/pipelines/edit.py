@@ -1,0 +1,120 @@
+"""Edits: coefficients -> coefficients, or a photo -> a photo (or a film of it) with the edits applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.edit import Edit, apply_edits, parse_edit
+from talkhead.coeffs.file import read_coeffs
+from talkhead.coeffs.layout import Space
+from talkhead.coeffs.retime import stretch
+from talkhead.errors import UsageError
+from talkhead.pipelines.choose import choose_system
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result
+from talkhead.pipelines.extract import extract_photo
+from talkhead.pipelines.inputs import Motion, PathLike, Photo, open_source, read_motion, stamped
+from talkhead.pipelines.outputs import VideoOptions, check_coeff_output, check_destination, write_if_asked
+from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.pipelines.render import one_frame, open_renderer, placed, result_of, write_frames
+
+Edits = Mapping[str, object] | Iterable[Edit]
+
+
+def edit(
+    motion: Motion | Sequence[Motion],
+    edits: Edits,
+    output: PathLike | None = None,
+    *,
+    overwrite: bool = False,
+) -> Coeffs:
+    """Edit coefficients.
+
+    Args:
+        motion: coefficients, files or "-", merged in order. edits: name -> value as on the command line
+            (`{"smile": 0.4, "yaw": "+=0:0,1:5", "mirror": ""}`), or ready `Edit`s. output: file to write too.
+    Raises:
+        UsageError: unknown edit, or a value out of range. CoeffFileError: broken file.
+    """
+    check_coeff_output(output, overwrite=overwrite)
+    coeffs = read_motion(motion)
+    changes = as_edits(edits)
+    edited = apply_edits(coeffs, changes, space=known_space(coeffs))
+    edited = stamped(edited, "edit", dict(coeffs.params) | {"edits": [change.name for change in changes]})
+    return write_if_asked(edited, output, overwrite=overwrite)
+
+
+def edit_photo(
+    face: Photo,
+    edits: Edits,
+    output: PathLike,
+    *,
+    fps: float = DEFAULTS.fps,
+    system: str = DEFAULTS.system,
+    device: str = DEFAULTS.device,
+    dtype: str = DEFAULTS.dtype,
+    size: int | None = None,
+    framing: Framing = DEFAULTS.framing,
+    face_choice: str | int | PathLike = DEFAULTS.face,
+    crf: int = DEFAULTS.crf,
+    codec: Codec | None = DEFAULTS.codec,
+    mark: bool = True,
+    visible_mark: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Edit a photo: extract its coefficients, edit them, render it with them.
+
+    Args:
+        face: photo. edits: as in `edit`; keyframes make a film as long as the last of them. output: picture, video, or
+            folder. Others: as in `render`.
+    Raises:
+        UsageError: keyframes with a picture as output. Others: as `render`.
+    """
+    kind = check_destination(output, overwrite=overwrite)
+    changes = as_edits(edits)
+    chosen = choose_system(system, "render", device)
+    source = open_source(face, face_choice)
+    own = extract_photo(source, fps)
+    length_s = max((time for change in changes for time in _key_seconds(change)), default=0.0)
+    if length_s > 0 and kind == "picture":
+        raise UsageError("keyframes make a film, not a picture", hint="end the output's name in .mp4")
+    still = stretch(own, max(1.0, round(length_s * fps) + 1.0)) if length_s else own
+    edited = apply_edits(still, changes, space=known_space(own))
+    coeffs = placed(one_frame(edited, kind, None), own)
+    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
+    if not dry_run:
+        options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
+        write_frames(renderer, coeffs, output, kind, audio=None, options=options, progress=progress or NoProgress())
+    return result_of(output, renderer, coeffs, chosen, written=not dry_run)
+
+
+def as_edits(edits: Edits) -> list[Edit]:
+    """Edits from a mapping of names to values, or as they are.
+
+    Raises:
+        UsageError: unknown name, or a value that does not fit.
+    """
+    if not isinstance(edits, Mapping):
+        return list(edits)
+    return [_as_edit(str(name), value) for name, value in edits.items()]
+
+
+def known_space(coeffs: Coeffs) -> Space | None:
+    """What the codes mean, if this talkhead carries the face model of their space."""
+    from talkhead.face3d.morphable import load_builtin
+
+    space = load_builtin().space
+    has_codes = coeffs.exp is not None or coeffs.id is not None
+    return space if coeffs.space == space.name or not has_codes else None
+
+
+def _as_edit(name: str, value: object) -> Edit:
+    if name == "id-from":
+        return Edit(name=name, coeffs=value if isinstance(value, Coeffs) else read_coeffs(str(value)))
+    return parse_edit(name, "" if value is True or value is None else str(value))
+
+
+def _key_seconds(change: Edit) -> tuple[float, ...]:
+    return tuple(second for second, _ in change.keyframes.keys) if change.keyframes else ()

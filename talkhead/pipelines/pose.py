@@ -1,0 +1,49 @@
+"""Speech -> head motion over time."""
+
+from __future__ import annotations
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.pipelines.borrow import open_reference
+from talkhead.pipelines.choose import build, choose_system
+from talkhead.pipelines.config import DEFAULTS
+from talkhead.pipelines.inputs import Audio, Motion, PathLike, open_speech, stamped
+from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
+from talkhead.pipelines.progress import NoProgress, Progress
+
+
+def pose(
+    audio: Audio,
+    output: PathLike | None = None,
+    *,
+    reference: Motion | None = None,
+    system: str = DEFAULTS.system,
+    device: str = DEFAULTS.device,
+    dtype: str = DEFAULTS.dtype,
+    seed: int = DEFAULTS.seed,
+    fps: float = DEFAULTS.fps,
+    pose_style: str = DEFAULTS.pose_style,
+    pose_scale: float = DEFAULTS.pose_scale,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Coeffs:
+    """Make the head motion that goes with speech, relative to the pose of the face that will speak.
+
+    Args:
+        audio: path, "-", (samples, sample_rate), or a `Speech`. output: coefficient file to write too.
+        reference: clip or coefficients of somebody whose manner of moving is imitated. pose_style: one of the
+            system's styles. pose_scale: 1 as the style has it, 0 still.
+    Returns:
+        `rot` and `trans`, relative, starting at zero.
+    Raises:
+        MediaError: the sound cannot be read. UsageError: no such style.
+    """
+    check_coeff_output(output, overwrite=overwrite)
+    chosen = choose_system(system, "pose", device)
+    move = build(chosen, "pose", device=device, dtype=dtype)
+    manner = None if reference is None else open_reference(reference, fps)
+    progress = progress or NoProgress()
+    with open_speech(audio) as opened, progress.stage("pose", None):
+        coeffs: Coeffs = move(opened.speech, fps=fps, seed=seed, style=pose_style, motion=pose_scale, reference=manner)
+        params = {"system": chosen.name, "seed": seed, "fps": fps, "pose_style": pose_style, "pose_scale": pose_scale}
+        coeffs = stamped(coeffs, "pose", params, opened.path)
+    return write_if_asked(coeffs, output, overwrite=overwrite)

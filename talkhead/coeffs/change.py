@@ -22,6 +22,8 @@ Mode = Literal["set", "add", "multiply"]
 Curve = npt.NDArray[np.float64]
 
 AXES = ("pitch", "yaw", "roll")
+# Closure below 0 is an eye opened wider than usual.
+WIDEST, SHUT = -0.5, 1.0
 
 
 def change_component(coeffs: Coeffs, number: int, curve: Curve, mode: Mode, space: Space | None) -> Coeffs:
@@ -68,10 +70,10 @@ def along_control(exp: npt.ArrayLike, space: Space, name: str) -> Curve:
 
 
 def change_eyelids(coeffs: Coeffs, eyes: Sequence[int], curve: Curve, mode: Mode) -> Coeffs:
-    """Close eyes (0: subject's left, 1: right) by `curve`, (T,), kept within 0 and 1."""
+    """Close eyes (0: subject's left, 1: right) by `curve`, (T,), kept between `WIDEST` and `SHUT`."""
     eyelid = np.array(_tracks(coeffs, "eyelid", 2))
     for eye in eyes:
-        eyelid[:, eye] = np.clip(_combined(eyelid[:, eye], curve, mode), 0, 1)
+        eyelid[:, eye] = np.clip(_combined(eyelid[:, eye], curve, mode), WIDEST, SHUT)
     return coeffs.replace(eyelid=eyelid)
 
 

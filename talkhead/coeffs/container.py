@@ -25,7 +25,7 @@ class Coeffs:
         fps: frames per second of all tracks. n_frames: their common length T.
         id: (n_id,). exp: (T, n_exp). rot: (T, 3) radians pitch yaw roll. trans: (T, 3) model units from the
             picture's centre. scale: (T,) pixels per unit. eyelid: (T, 2) closure 0..1 of the subject's left and right
-            eye. gaze: (T, 2) radians relative to the head, x to image right, y up.
+            eye, below 0 when wider open than usual. gaze: (T, 2) radians relative to the head, x to image right, y up.
         au: (T, n_au), names in `au_names`. landmarks: (T, 68, 2 or 3) source pixels. crop: (6,) affine crop -> source,
             row-major 2 x 3. size: (2,) source width and height.
         extra: tensors this version does not know; kept as they are.

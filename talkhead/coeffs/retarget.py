@@ -1,0 +1,262 @@
+"""A driver's motion made fit for a source: whose rest is whose, where the head is in the picture, and how large.
+
+Relative motion follows the usual recipe of relative motion transfer (e.g. Siarohin et al. 2019): what the driver does
+beyond his own neutral face and mean pose is added to the source's rest. Absolute motion takes the driver's expression
+and pose as they are and only puts the head where the source has it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.coeffs.change import along_control, scale_exp, scale_pose
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.file import require_space
+from talkhead.coeffs.layout import Space
+from talkhead.coeffs.limits import soft_limit, soft_limit_length
+from talkhead.coeffs.rotation import rot_of_vectors, vectors_about_mean
+from talkhead.errors import ShapeError, UsageError
+from talkhead.geometry import euler_to_matrix, matrix_to_rotvec
+
+log = logging.getLogger(__name__)
+
+F64 = npt.NDArray[np.float64]
+MotionMode = Literal["auto", "relative", "absolute"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetargetConfig:
+    """Bounds of motion transfer.
+
+    Attributes:
+        same_person: `auto` is absolute below this distance of identity codes (`identity_distance`).
+        shift_knee, shift_limit: of the head's displacement in relative mode, model units (an eye distance is 0.9);
+            a photo has nothing to show where a head has gone away farther.
+        zoom_knee, zoom_limit: the same for the logarithm of the change of size.
+        closed_percentile: of the mouth opening, open_eye_percentile: of the openness of the eyes; frames below the
+            first and above the second are the driver's neutral face.
+    """
+
+    same_person: float = 0.7
+    shift_knee: float = 0.27
+    shift_limit: float = 0.54
+    zoom_knee: float = 0.12
+    zoom_limit: float = 0.3
+    closed_percentile: float = 30.0
+    open_eye_percentile: float = 40.0
+
+
+DEFAULTS = RetargetConfig()
+
+
+def retarget(
+    driving: Coeffs,
+    *,
+    source: Coeffs,
+    mode: MotionMode = "auto",
+    motion_scale: float = 1.0,
+    space: Space | None = None,
+    opening: npt.ArrayLike | None = None,
+    config: RetargetConfig = DEFAULTS,
+) -> Coeffs:
+    """Turn a driver's coefficients into motion for a source.
+
+    Tracks of the driver that are relative already pass as they are. Eyelid closure passes: it is relative to each
+    person's open eye by definition. Rotation is not limited here; a renderer knows its own range.
+
+    Args:
+        driving: (T frames) of the driver. source: one frame, of the photo. mode: `relative`, `absolute`, or `auto`:
+            absolute when both show the same person. motion_scale: how much of expression and head motion is kept.
+        space: of the codes, to tell an open mouth from a closed one. opening: (T,) mouth opening in any unit, instead.
+        config: bounds.
+    Returns:
+        T frames; `params["motion"]` says which mode was taken.
+    Raises:
+        CoeffFileError: the codes are of different spaces. UsageError: `motion_scale` is not finite or negative.
+        ShapeError: `opening` has another length.
+    """
+    if not 0 <= motion_scale <= 10:
+        raise UsageError(f"motion scale {motion_scale:g}: expected 0 to 10")
+    if source.exp is not None or source.id is not None:
+        require_space(driving, source.space, "the driver's coefficients")
+    same = is_same_person(driving, source, space, config)
+    chosen = mode if mode != "auto" else "absolute" if same else "relative"
+    if chosen == "absolute":
+        moved = _absolute(driving, source)
+        identity = driving.id if same else source.id
+    else:
+        neutral = driver_neutral(driving, space=space, opening=opening, config=config)
+        moved = _relative(driving, source, neutral, config)
+        identity = source.id
+    if motion_scale != 1:
+        moved = _scaled(moved, motion_scale)
+    log.info("motion is %s%s", chosen, "" if mode != "auto" else f" (same person: {same})")
+    params = dict(driving.params) | {"motion": chosen}
+    return moved.replace(id=identity, landmarks=None, crop=None, size=source.size, params=params)
+
+
+def driver_neutral(
+    coeffs: Coeffs,
+    *,
+    space: Space | None = None,
+    opening: npt.ArrayLike | None = None,
+    config: RetargetConfig = DEFAULTS,
+) -> Coeffs:
+    """The driver at rest: expression and gaze with the lips together and the eyes open, pose on average.
+
+    Args:
+        coeffs: of the driver. space: of the codes. opening: (T,) mouth opening; default the codes' part along the
+            `lip-open` control, or the inner lips' distance in `landmarks`, or else every frame counts as closed.
+        config: percentiles.
+    Returns:
+        One frame. `trans` is such that `trans * scale` is the mean position in pixels.
+    Raises:
+        ShapeError: `opening` has another length.
+    """
+    resting = _resting_frames(coeffs, _opening(coeffs, space, opening), config)
+    changes: dict[str, Any] = {
+        name: np.median(track[resting], axis=0)[None].astype(np.float32)
+        for name, track in coeffs.tensors().items()
+        if name in ("exp", "gaze", "eyelid")
+    }
+    if coeffs.rot is not None:
+        _, mean = vectors_about_mean(coeffs.rot)
+        changes["rot"] = rot_of_vectors(np.zeros((1, 3)), mean)
+    scale = np.ones(len(coeffs)) if coeffs.scale is None else coeffs.scale.astype(np.float64)
+    middle = np.exp(np.log(np.maximum(scale, 1e-6)).mean())
+    if coeffs.scale is not None:
+        changes["scale"] = np.array([middle], np.float32)
+    if coeffs.trans is not None:
+        changes["trans"] = ((coeffs.trans * scale[:, None]).mean(0) / middle)[None].astype(np.float32)
+    return coeffs.at(slice(0, 1)).replace(**changes)
+
+
+def identity_distance(a: Coeffs, b: Coeffs, space: Space | None = None) -> float:
+    """Root mean square difference of identity codes, in standard deviations where the space is known.
+
+    Infinite when either has no codes or the spaces differ. Fits of one person differ by about half a standard
+    deviation, those of two people by one and more.
+    """
+    if a.id is None or b.id is None or a.space != b.space or a.id.shape != b.id.shape:
+        return float("inf")
+    std = np.ones(len(a.id)) if space is None or space.name != a.space else np.maximum(space.id_std, 1e-6)
+    return float(np.sqrt(np.mean(((a.id - b.id) / std) ** 2)))
+
+
+def is_same_person(
+    driving: Coeffs, source: Coeffs, space: Space | None = None, config: RetargetConfig = DEFAULTS
+) -> bool:
+    """Whether identity codes say that driver and source are one person; no without codes or a known space."""
+    return space is not None and identity_distance(driving, source, space) < config.same_person
+
+
+def _relative(driving: Coeffs, source: Coeffs, neutral: Coeffs, config: RetargetConfig) -> Coeffs:
+    changes: dict[str, Any] = {}
+    absolute = driving.tensors().keys() - driving.relative
+    if "exp" in absolute:
+        changes["exp"] = _array(driving.exp) - _array(neutral.exp)
+    if "gaze" in absolute:
+        changes["gaze"] = _array(driving.gaze) - _array(neutral.gaze)
+    if "rot" in absolute:
+        vectors, _ = vectors_about_mean(_array(driving.rot), euler_to_matrix(_array(neutral.rot)[0]))
+        changes["rot"] = rot_of_vectors(vectors, np.eye(3))
+    changes |= _placed(driving, source, neutral, config)
+    return driving.replace(relative=driving.relative | changes.keys(), **changes)
+
+
+def _absolute(driving: Coeffs, source: Coeffs) -> Coeffs:
+    anchor = driving.at(slice((frame := _frame_like(driving, source)), frame + 1))
+    changes = _placed(driving, source, anchor, None)
+    return driving.replace(relative=driving.relative | changes.keys(), **changes)
+
+
+def _placed(driving: Coeffs, source: Coeffs, rest: Coeffs, config: RetargetConfig | None) -> dict[str, Any]:
+    """Position and size as offsets: the head goes through the picture as the driver's does, from the source's place.
+
+    With `s = scale / rest scale`, the driver is displaced by `d = s trans - rest trans` at the size of rest; the source
+    shall be at `s (own + offset) = own + d`.
+    """
+    changes: dict[str, Any] = {}
+    zoom = np.ones(len(driving))
+    if driving.scale is not None and "scale" not in driving.relative:
+        zoom = driving.scale.astype(np.float64) / float(_array(rest.scale)[0])
+        if config is not None:
+            zoom = np.exp(soft_limit(np.log(np.maximum(zoom, 1e-6)), config.zoom_knee, config.zoom_limit))
+        changes["scale"] = zoom.astype(np.float32)
+    if driving.trans is not None and "trans" not in driving.relative:
+        own = np.zeros(3) if source.trans is None or "trans" in source.relative else source.trans[0].astype(np.float64)
+        true_zoom = _true_zoom(driving, rest)
+        displaced = driving.trans * true_zoom[:, None] - _array(rest.trans)[0].astype(np.float64)
+        if config is not None:
+            displaced = soft_limit_length(displaced, config.shift_knee, config.shift_limit)
+        changes["trans"] = ((own + displaced) / zoom[:, None] - own).astype(np.float32)
+    return changes
+
+
+def _true_zoom(driving: Coeffs, rest: Coeffs) -> F64:
+    if driving.scale is None or rest.scale is None or "scale" in driving.relative:
+        return np.ones(len(driving))
+    return driving.scale.astype(np.float64) / float(rest.scale[0])
+
+
+def _frame_like(driving: Coeffs, source: Coeffs) -> int:
+    """The frame in which the driver's head is posed most like the source's; in a like-sized picture also placed."""
+    cost = np.zeros(len(driving))
+    if _comparable(driving, source, "rot"):
+        turned = euler_to_matrix(_array(driving.rot)) @ euler_to_matrix(_array(source.rot)[0]).T
+        cost += (matrix_to_rotvec(turned) ** 2).sum(-1)
+    if driving.size is not None and source.size is not None and np.array_equal(driving.size, source.size):
+        if _comparable(driving, source, "trans"):
+            cost += ((_array(driving.trans) - _array(source.trans))[:, :2] ** 2).sum(-1)
+        if _comparable(driving, source, "scale"):
+            ratio = np.maximum(_array(driving.scale), 1e-6) / np.maximum(_array(source.scale), 1e-6)
+            cost += np.log(ratio) ** 2
+    return int(cost.argmin())
+
+
+def _comparable(a: Coeffs, b: Coeffs, name: str) -> bool:
+    return all(name in c.tensors() and name not in c.relative for c in (a, b))
+
+
+def _opening(coeffs: Coeffs, space: Space | None, opening: npt.ArrayLike | None) -> F64:
+    if opening is not None:
+        given = np.asarray(opening, np.float64)
+        if given.shape != (len(coeffs),):
+            raise ShapeError("opening", given.shape, f"({len(coeffs)},)")
+        return given
+    if space is not None and space.name == coeffs.space and coeffs.exp is not None and "lip-open" in space.controls:
+        return along_control(coeffs.exp, space, "lip-open")
+    if coeffs.landmarks is not None:
+        points = coeffs.landmarks[..., :2].astype(np.float64)
+        inner_lips = np.linalg.norm(points[:, 66] - points[:, 62], axis=-1)
+        result: F64 = inner_lips / np.maximum(np.linalg.norm(points[:, 45] - points[:, 36], axis=-1), 1e-6)
+        return result
+    return np.zeros(len(coeffs))
+
+
+def _resting_frames(coeffs: Coeffs, opening: F64, config: RetargetConfig) -> npt.NDArray[np.bool_]:
+    closed: npt.NDArray[np.bool_] = opening <= np.percentile(opening, config.closed_percentile)
+    if coeffs.eyelid is None:
+        return closed
+    openness = -coeffs.eyelid.mean(1)
+    resting = closed & (openness >= np.percentile(openness[closed], config.open_eye_percentile))
+    return resting if resting.any() else closed
+
+
+def _scaled(coeffs: Coeffs, factor: float) -> Coeffs:
+    curve = np.full(len(coeffs), factor)
+    if coeffs.exp is not None:
+        coeffs = scale_exp(coeffs, curve)
+    if coeffs.rot is not None or coeffs.trans is not None:
+        coeffs = scale_pose(coeffs, curve)
+    return coeffs
+
+
+def _array(track: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    assert track is not None
+    return track

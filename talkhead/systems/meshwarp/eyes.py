@@ -81,8 +81,7 @@ class Eye:
 
     Attributes:
         eyeball, lid: (h, w, 3) uint8 crops. origin: x, y of the crops in the photo. iris: x, y, radius in the photo.
-        clear: share of the way from crease to lid
-            line that is free of lashes. lash: (3,) colour. eye_px: eye distance, pixels.
+        lash: (3,) colour. eye_px: eye distance, pixels.
     """
 
     loops: EyeLoops
@@ -90,7 +89,6 @@ class Eye:
     lid: U8
     origin: tuple[int, int]
     iris: tuple[float, float, float]
-    clear: float
     lash: F32
     eye_px: float
 
@@ -113,33 +111,32 @@ def prepare_eye(image: U8, landmarks: F64, loops: EyeLoops, eye_px: float, seed:
     eyeball = _complete_eyeball(crop, mask, iris_xy - (x0, y0), radius, eye_px)
     brow = landmarks[list(loops.brow), :2] - (x0, y0)
     lid, lash = _lid_plate(image, crop, local, brow, landmarks, eye_px, seed)
-    height_px = float(np.linalg.norm(landmarks[loops.upper[4], :2] - landmarks[loops.crease[4], :2]))
-    clear = float(np.clip(1 - _LASH_LENGTH * eye_px / max(height_px, 1.0), 0.12, 0.5))
     return Eye(
         loops=loops,
         eyeball=eyeball,
         lid=lid,
         origin=(x0, y0),
         iris=(float(iris_xy[0]), float(iris_xy[1]), radius),
-        clear=clear,
         lash=lash,
         eye_px=eye_px,
     )
 
 
-def paint_eye(out: U8, eye: Eye, source: F64, rest: F64, target: F64, closure: float, origin: tuple[int, int]) -> None:
+def paint_eye(
+    out: U8, eye: Eye, source: F64, rest: F64, skin: F64, target: F64, closure: float, origin: tuple[int, int]
+) -> None:
     """Draw one eye into a frame, in place; leaves it alone when neither lids nor iris moved against the skull.
 
     Args:
         out: (H, W, 3) uint8, the composited frame region. source: (478, 2) landmarks of the photo, pixels.
-        rest: (478, 2) the photo's face under the frame's pose, without expression. target: (478, 2) the driven face.
-        closure: 0..1 beyond the photo's own. origin: x, y of `out` in the frame.
+        rest: (478, 2) the photo's face under the frame's pose, without expression. skin: (478, 2)
+            the face as warped so far. target: (478, 2) the driven face, lids included. closure: 0..1 beyond the photo's own. origin: x, y of `out` in the frame.
     """
     loops = eye.loops
     rigid = list(loops.rigid + loops.brow[:5])
     to_source = fit_affine(rest[rigid], source[rigid])
-    skin = list(loops.rigid)
-    drift = (target[skin] - rest[skin]).mean(0)  # brows and cheeks carry the whole eye region a little
+    around = list(loops.rigid)
+    drift = (target[around] - rest[around]).mean(0)  # brows and cheeks carry the whole eye region a little
     lids = list(loops.upper + loops.lower)
     lid_motion = float(np.abs(target[lids] - rest[lids] - drift).max())
     gaze = to_source[:, :2] @ (target[loops.iris[0]] - rest[loops.iris[0]] - drift)
@@ -148,7 +145,9 @@ def paint_eye(out: U8, eye: Eye, source: F64, rest: F64, target: F64, closure: f
         return
     frame = lens_frame(target[loops.upper[0]], target[loops.upper[-1]])
     upper, lower = curve_table(frame, target[list(loops.upper)]), curve_table(frame, target[list(loops.lower)])
-    crease = np.minimum(curve_table(frame, target[list(loops.crease)]), upper - 0.01)
+    warped_upper = curve_table(frame, skin[list(loops.upper)])
+    lash_top = warped_upper - _LASH_LENGTH * eye.eye_px / frame.length
+    crease = np.minimum(curve_table(frame, skin[list(loops.crease)]), lash_top - 0.06)
     rest_upper = curve_table(frame, rest[list(loops.upper)] + drift)
     lower = np.maximum(lower, upper)
     points = target[list(loops.upper + loops.lower + loops.crease)]
@@ -160,8 +159,7 @@ def paint_eye(out: U8, eye: Eye, source: F64, rest: F64, target: F64, closure: f
     plate = float(np.clip((closure - 0.10) / 0.30, 0, 1))
     _paint_eye(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, affine, eye.eyeball, eye.lid,
-        upper, lower, crease, rest_upper, np.array(iris), gaze, eye.lash, soft, plate, active,
-        eye.clear,
+        upper, lower, crease, lash_top, rest_upper, np.array(iris), gaze, eye.lash, soft, plate, active,
     )  # fmt: skip
 
 
@@ -177,6 +175,7 @@ def _paint_eye(  # noqa: PLR0913
     upper: F32,
     lower: F32,
     crease: F32,
+    lash_top: F32,
     rest_upper: F32,
     iris: F64,
     gaze: F64,
@@ -184,7 +183,6 @@ def _paint_eye(  # noqa: PLR0913
     soft: float,
     plate: float,
     active: float,
-    clear: float,
 ) -> None:
     """The pixel loop of `paint_eye`."""
     for y in range(box[1], box[3]):
@@ -195,6 +193,7 @@ def _paint_eye(  # noqa: PLR0913
             if fx < -0.08 or fx > 1.08:
                 continue
             top, bottom, fold = look_up(upper, fx), look_up(lower, fx), look_up(crease, fx)
+            begin = look_up(lash_top, fx)
             ends = ramp(-0.02, 0.06, fx) * ramp(-0.02, 0.06, 1.0 - fx)
             sx = affine[0, 0] * px + affine[0, 1] * py + affine[0, 2]
             sy = affine[1, 0] * px + affine[1, 1] * py + affine[1, 2]
@@ -202,14 +201,13 @@ def _paint_eye(  # noqa: PLR0913
                 -0.01, 0.02, 1.0 - fx
             )
             inside *= active
-            # the lid sheet grows out of the photo's own skin at the crease and ends at the driven lid line
-            height = max(top - fold, 0.02)
-            sheet = plate * ends * ramp(0.0, clear, (fy - fold) / height) * ramp(-soft, soft, top - fy)
+            # the lid sheet grows out of the photo's own skin above the lashes and ends at the driven lid line
+            sheet = plate * ends * ramp(fold, begin, fy) * ramp(-soft, soft, top - fy)
             # below the lid line of a nearly shut eye the skin continues until the lower lid
             shut = plate * ends * ramp(0.05, 0.0, bottom - top) * ramp(-soft, soft, fy - top) * ramp(-soft, 2 * soft, bottom + 0.05 - fy)
             sheet = max(sheet, shut)
-            t = min(max((fy - fold) / height, 0.0), 1.0)
-            round_light = 0.94 + 0.10 * (4.0 * t * (1.0 - t)) - 0.10 * t * t
+            t = min(max((fy - begin) / max(top - begin, 0.02), 0.0), 1.0)
+            round_light = 1.0 + 0.05 * (4.0 * t * (1.0 - t)) - 0.12 * t * t
             dx, dy = sx - iris[0] - gaze[0], sy - iris[1] - gaze[1]
             reach = (dx * dx + dy * dy) / (1.25 * 1.25 * iris[2] * iris[2])
             pull = np.exp(-0.25 * reach * reach)
@@ -297,15 +295,15 @@ def _lid_plate(
     cheeks = np.concatenate([_patch(image, landmarks[i, :2], 0.06 * eye_px) for i in (50, 280, 205, 425)])
     skin = np.median(cheeks, 0)
     skin_luma = max(float(skin @ _LUMA), 1.0)
-    inner = cv2.GaussianBlur(hidden, (0, 0), max(0.6, 0.025 * eye_px))[..., None] * hidden[..., None]
+    inner = (2 * cv2.GaussianBlur(hidden, (0, 0), max(0.6, 0.04 * eye_px)) - 0.6).clip(0, 1)[..., None]
     own_luma = (filled @ _LUMA)[..., None]
-    lifted = own_luma + 0.45 * (np.minimum(skin_luma, 1.4 * own_luma) - own_luma)
+    lifted = own_luma + 0.75 * (np.minimum(0.97 * skin_luma, 1.6 * own_luma) - own_luma)
     filled = filled + 0.8 * inner * (skin * (lifted / skin_luma) - filled)
     blurred = cv2.GaussianBlur(colors, (0, 0), max(0.8, 0.01 * eye_px))
     residual = (colors - blurred)[near]
     grain_sd = float(np.clip(np.median(np.abs(residual)) * 1.48, 0, 6)) if len(residual) else 0.0
-    noise = np.random.default_rng(seed).normal(0, grain_sd, (*crop.shape[:2], 1)).astype(np.float32)
-    plate = filled + noise * hidden[..., None]
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, crop.shape[:2]), (0, 0), 0.8)
+    plate = filled + (0.8 * grain_sd / float(noise.std())) * (noise * hidden)[..., None]
     inside = crop[_polygon_mask(ring, crop.shape) > 0.5]
     lash = np.percentile(inside, 6, axis=0) if len(inside) else skin * 0.3
     darkest = np.minimum(np.asarray(lash) * 0.9 + 4, 0.45 * skin)

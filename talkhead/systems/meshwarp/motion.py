@@ -29,14 +29,19 @@ F64 = npt.NDArray[np.float64]
 
 _LIMITS = np.radians([PITCH_LIMIT_DEG, YAW_LIMIT_DEG, ROLL_LIMIT_DEG])
 _SOFT = 0.7  # compression of the rotation starts at this share of its limit
+_STRETCH = 0.2  # closure up to which lids are warped; more would stretch the lashes into spikes
 _REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrameMotion:
-    """What one frame needs: `face` (478, 3) head frame, `pose`, `closure` (2,) of the subject's left and right eye."""
+    """What one frame needs: `face` (478, 3) head frame, `pose`, `closure` (2,) of the subject's left and right eye.
+
+    `skin` is the face as the mesh shows it: its lids come down only a little, the rest is painted.
+    """
 
     face: F64
+    skin: F64
     pose: Pose
     closure: F64
 
@@ -80,17 +85,18 @@ class MotionResolver:
         if c.exp is not None:
             codes = c.exp[t] + self._closing if "exp" in c.relative else c.exp[t] - self._own_exp
             face = face + self._model.offset(codes)
-        closure = np.zeros(2)
+        closure, skin = np.zeros(2), face
         if c.eyelid is not None:
             closure = (c.eyelid[t] - self._own_closure) / np.maximum(1 - self._own_closure, 0.2)
             closure = np.clip(closure, -0.25, 1.0)
             if np.abs(closure).max() > 1e-4:
+                skin = close_eyelids(face, np.where(closure > 0, _STRETCH * np.tanh(closure / _STRETCH), closure))
                 face = close_eyelids(face, closure)
         if c.gaze is not None:
             gaze = c.gaze[t] if "gaze" in c.relative else c.gaze[t] - self._own_gaze
             if np.abs(gaze).max() > 1e-5:
                 face = aim_gaze(face, gaze)
-        return FrameMotion(face=face, pose=self._pose(t), closure=np.clip(closure, 0, 1))
+        return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=np.clip(closure, 0, 1))
 
     def _pose(self, t: int) -> Pose:
         c = self._coeffs

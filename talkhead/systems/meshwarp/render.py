@@ -98,9 +98,9 @@ class MeshwarpRenderer:
         """One frame of a resolved motion."""
         frame = self.image.copy()
         x0, y0, x1, y1 = self._box
-        vertices = self.mesh.deform(motion.face, motion.pose, self.config.torso_follow)
+        vertices = self.mesh.deform(motion.skin, motion.pose, self.config.torso_follow)
         vertices[:, :2] -= (x0, y0)
-        gains = self.light.gains(motion.face, motion.pose)
+        gains = self.light.gains(motion.skin, motion.pose)
         rasterize_map(
             vertices, self.mesh.triangles, self._texture_xy, gains, self._depth, self._map_xy, self._map_gain
         )
@@ -115,9 +115,10 @@ class MeshwarpRenderer:
         out[:] = self._composed
         soften_folds(self._map_xy, float(self._zoom), _FOLD_JUMP, self._composed, out)
         target = motion.pose.place(motion.face, self.size)[:, :2]
+        skin = motion.pose.place(motion.skin, self.size)[:, :2]
         rest = motion.pose.place(self.fit.vertices, self.size)[:, :2]
         for eye, closure in ((self._eyes[0], motion.closure[1]), (self._eyes[1], motion.closure[0])):
-            paint_eye(out, eye, self._source_xy, rest, target, float(closure), (x0, y0))
+            paint_eye(out, eye, self._source_xy, rest, skin, target, float(closure), (x0, y0))
         paint_mouth(
             out, self._mouth, self._source_xy, rest, target, motion.face, self.fit.vertices, motion.pose,
             self.size, (x0, y0), self.config.teeth,

@@ -205,9 +205,14 @@ def report_result(reporter: Reporter, result: Result) -> None:
     """One line about a video, a picture or a folder."""
     width, height = result.size or (0, 0)
     made = "" if result.written else "would write "
-    frames = "1 frame" if result.n_frames == 1 else f"{result.n_frames} frames at {result.fps:g} fps"
-    text = f"{made}{result.output}: {width}x{height}, {frames}, {result.duration_s:.2f} s, {result.system}"
+    length = f", {counted(result.n_frames)} at {result.fps:g} fps, {result.duration_s:.2f} s"
+    text = f"{made}{result.output}: {width}x{height}{length if result.n_frames > 1 else ''}, {result.system}"
     reporter.result(text, **result.as_dict())
+
+
+def counted(n_frames: int) -> str:
+    """A number of frames in words."""
+    return f"{n_frames} frame{'' if n_frames == 1 else 's'}"
 
 
 def report_coeffs(reporter: Reporter, output: str, coeffs: Coeffs, *, written: bool = True) -> None:
@@ -216,7 +221,7 @@ def report_coeffs(reporter: Reporter, output: str, coeffs: Coeffs, *, written: b
         return
     tracks = list(coeffs.tensors())
     made = "" if written else "would write "
-    text = f"{made}{output}: {len(coeffs)} frames at {coeffs.fps:g} fps, {' '.join(tracks)}, space {coeffs.space}"
+    text = f"{made}{output}: {counted(len(coeffs))} at {coeffs.fps:g} fps, {' '.join(tracks)}, space {coeffs.space}"
     reporter.result(
         text, output=output, n_frames=len(coeffs), fps=coeffs.fps, tracks=tracks, space=coeffs.space, written=written
     )

@@ -39,17 +39,14 @@ def borrowed(reference: Motion, tracks: tuple[str, ...], n_frames: int, fps: flo
         CoeffFileError: the reference has none of the tracks.
     """
     coeffs = open_reference(reference, fps)
-    kept: dict[str, Any] = {name: value for name in tracks if (value := getattr(coeffs, name)) is not None}
+    order = to_and_fro(len(coeffs), n_frames)
+    kept: dict[str, Any] = {
+        name: np.ascontiguousarray(track[order]) for name in tracks if (track := getattr(coeffs, name)) is not None
+    }
     if not kept:
         raise CoeffFileError(f"the reference has no {' or '.join(tracks)} track")
-    order = to_and_fro(len(coeffs), n_frames)
-    return Coeffs(
-        space=coeffs.space,
-        fps=fps,
-        n_frames=n_frames,
-        relative=coeffs.relative & set(kept),
-        **{name: np.ascontiguousarray(value[order]) for name, value in kept.items()},
-    )
+    relative = coeffs.relative & set(kept)
+    return Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=relative, **kept)
 
 
 def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:

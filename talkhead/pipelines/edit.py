@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.edit import Edit, apply_edits, parse_edit
 from talkhead.coeffs.file import read_coeffs
-from talkhead.coeffs.layout import Space
 from talkhead.coeffs.retime import stretch
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import choose_system
 from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result
 from talkhead.pipelines.extract import extract_photo
-from talkhead.pipelines.inputs import Motion, PathLike, Photo, open_source, read_motion, stamped
+from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion, stamped
 from talkhead.pipelines.outputs import VideoOptions, check_coeff_output, check_destination, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.pipelines.render import one_frame, open_renderer, placed, result_of, write_frames
@@ -99,15 +98,6 @@ def as_edits(edits: Edits) -> list[Edit]:
     if not isinstance(edits, Mapping):
         return list(edits)
     return [_as_edit(str(name), value) for name, value in edits.items()]
-
-
-def known_space(coeffs: Coeffs) -> Space | None:
-    """What the codes mean, if this talkhead carries the face model of their space."""
-    from talkhead.face3d.morphable import load_builtin
-
-    space = load_builtin().space
-    has_codes = coeffs.exp is not None or coeffs.id is not None
-    return space if coeffs.space == space.name or not has_codes else None
 
 
 def _as_edit(name: str, value: object) -> Edit:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from talkhead import __version__
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import read_coeffs
+from talkhead.coeffs.layout import Space
 from talkhead.errors import MediaError, UsageError
 from talkhead.protocols import Source, Speech
 
@@ -26,6 +27,7 @@ Photo = PathLike | npt.NDArray[np.uint8] | Source
 Audio = PathLike | tuple[npt.NDArray[np.float32], int] | Speech
 Motion = PathLike | Coeffs
 STDIO = "-"
+RIVAL = 0.5  # a face this much of the largest one's width may be the one that is meant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +60,10 @@ def open_source(face: Photo, face_choice: str | int | PathLike = "largest") -> S
     else:
         image = read_image(face)
         pixels, alpha, name = image.pixels, image.alpha, str(face)
-    return Source(image=pixels, alpha=alpha, landmarks=choose_face(pixels, choice, name=name), name=name)
+    landmarks = choose_face(pixels, choice, name=name)
+    if isinstance(choice, str):
+        _mention_others(pixels, name)
+    return Source(image=pixels, alpha=alpha, landmarks=landmarks, name=name)
 
 
 @contextlib.contextmanager
@@ -96,6 +101,25 @@ def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
     for later in loaded[1:]:
         merged = merged.merged(later)
     return merged
+
+
+def _mention_others(pixels: npt.NDArray[np.uint8], name: str) -> None:
+    """Say that there was a choice, where a second face is nearly as large."""
+    from talkhead.face.detect import detect_faces
+
+    widths = [found.bbox[2] - found.bbox[0] for found in detect_faces(pixels)]
+    n_rivals = sum(width > RIVAL * widths[0] for width in widths[1:])
+    if n_rivals:
+        log.info("%s shows %d faces; the largest is taken (--face INDEX takes another)", name, n_rivals + 1)
+
+
+def known_space(coeffs: Coeffs) -> Space | None:
+    """What the codes mean, if this talkhead carries the face model of their space."""
+    from talkhead.face3d.morphable import load_builtin
+
+    space = load_builtin().space
+    has_codes = coeffs.exp is not None or coeffs.id is not None
+    return space if coeffs.space == space.name or not has_codes else None
 
 
 def check_one_stdin(inputs: Sequence[object]) -> None:

@@ -9,7 +9,7 @@ from talkhead.errors import UsageError
 from talkhead.pipelines.choose import choose_system
 from talkhead.pipelines.config import DEFAULTS, Codec, Framing, MotionMode, Result
 from talkhead.pipelines.extract import extract_photo, extract_video
-from talkhead.pipelines.inputs import PathLike, Photo, open_source
+from talkhead.pipelines.inputs import PathLike, Photo, known_space, open_source
 from talkhead.pipelines.outputs import VideoOptions, check_destination
 from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.pipelines.render import open_renderer, placed, result_of, write_frames
@@ -61,7 +61,9 @@ def reenact(
     source = open_source(face, face_choice)
     driver = extract_video(driving, driver_face, fps, progress=progress)
     own = extract_photo(source, driver.fps)
-    coeffs = placed(retarget(driver, source=own, mode=motion, motion_scale=motion_scale), own)
+    coeffs = placed(
+        retarget(driver, source=own, mode=motion, motion_scale=motion_scale, space=known_space(driver)), own
+    )
     renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
     sound = Path(audio) if audio is not None else Path(driving) if info.has_audio else None
     if not dry_run:

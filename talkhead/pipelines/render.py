@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.retarget import retarget
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.pipelines.choose import build, choose_system
 from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result
 from talkhead.pipelines.extract import extract_photo
-from talkhead.pipelines.inputs import Motion, PathLike, Photo, open_source, read_motion
+from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion
 from talkhead.pipelines.outputs import Kind, VideoOptions, check_destination, open_frames, write_picture
 from talkhead.pipelines.progress import NoProgress, Progress, tracked
 from talkhead.protocols import Drive, Renderer, Source, SystemInfo
@@ -97,9 +98,7 @@ def fitted_to(coeffs: Coeffs, source: Source) -> Coeffs:
     own = extract_photo(source, coeffs.fps)
     height, width = source.image.shape[:2]
     if coeffs.size is not None and tuple(coeffs.size) != (width, height):
-        from talkhead.coeffs.retarget import retarget
-
-        coeffs = retarget(coeffs, source=own, mode="absolute")
+        coeffs = retarget(coeffs, source=own, mode="absolute", space=known_space(coeffs))
     return placed(coeffs, own)
 
 

@@ -11,22 +11,26 @@ from talkhead.audio.windows import frame_times
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import Space
 from talkhead.errors import UsageError
+from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
 from talkhead.systems.meshwarp.blinks import blink_track, gaze_track
 
 # How much of each control (value 1 = as strong as a person naturally does it) a full track means.
 _SHARES = (
-    ("lip-open", "open", 1.0),
-    ("mouth-wide", "wide", 0.7),
-    ("pucker", "pucker", 0.9),
+    ("mouth-wide", "wide", 0.9),
+    ("pucker", "pucker", 0.85),
     ("funnel", "funnel", 0.8),
-    ("lip-press", "close", 0.35),
-    ("lip-tuck", "tuck", 0.8),
+    ("lip-press", "close", 0.3),
+    ("lip-tuck", "tuck", 0.9),
     ("upper-lip-raise", "upper", 0.5),
-    ("lower-lip-depress", "lower", 0.4),
+    ("lower-lip-depress", "lower", 0.35),
 )
-_JAW_SHARE = 0.45  # of `jaw-open`, for what the chin does beyond the jaw share already inside `lip-open`
-_JAW_IN_OPEN = 0.6
+EYE_DISTANCE = 0.9  # outer eye corners of the mean face, model units
+CHIN = 152  # vertex
+INNER_LIP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper, lower vertices
+_OPENING = 0.14  # eye distances between the inner lips at a track of 1: median of tracked speakers
+_CHIN = 0.095  # eye distances the chin falls at a track of 1, likewise
+_MAX_JAW = 0.6
 _BROW_RAISE = 0.35
 
 
@@ -35,7 +39,7 @@ def audio2coeff(
     *,
     fps: float = 25.0,
     seed: int = 0,
-    space: Space | None = None,
+    model: FaceModel | None = None,
     articulation: float = 1.0,
     blinks: bool = True,
     gaze: bool = True,
@@ -46,7 +50,7 @@ def audio2coeff(
     Args:
         speech: mono speech, any length; read twice at most, never held.
         fps: frames per second. seed: of blinks, gaze and brows; the mouth does not depend on it.
-        space: names and directions of the controls; default the built-in face model's.
+        model: face model with the named controls; default the built-in one.
         articulation: factor on mouth motion, 0..2; lips still meet on p, b, m.
         blinks, gaze, brows: switch these off for a mouth alone.
     Returns:
@@ -56,19 +60,19 @@ def audio2coeff(
     """
     if not 0.0 <= articulation <= 2.0:
         raise UsageError(f"articulation is {articulation:g}, expected 0..2")
-    space = space or _builtin_space()
+    model = model or load_builtin()
     prosody = analyse(speech)
     mouth = mouth_tracks(speech, fps, prosody=prosody)
     n_frames = len(mouth.open)
     blink_rng, gaze_rng, brow_rng = (np.random.default_rng([seed, k]) for k in range(3))
-    exp = mouth_to_exp(mouth, space, articulation)
+    exp = mouth_to_exp(mouth, model, articulation)
     if brows:
-        exp = exp + brow_accents(prosody, n_frames, fps, brow_rng)[:, None] * _control(space, "brow-raise")
+        exp = exp + brow_accents(prosody, n_frames, fps, brow_rng)[:, None] * _control(model.space, "brow-raise")
     lids = (
         blink_track(n_frames, fps, blink_rng, phrase_ends(prosody)) if blinks else np.zeros((n_frames, 2), np.float32)
     )
     return Coeffs(
-        space=space.name,
+        space=model.space.name,
         fps=float(fps),
         n_frames=n_frames,
         exp=exp.astype(np.float32),
@@ -79,18 +83,34 @@ def audio2coeff(
     )
 
 
-def mouth_to_exp(mouth: MouthTracks, space: Space, articulation: float = 1.0) -> npt.NDArray[np.float64]:
+def mouth_to_exp(mouth: MouthTracks, model: FaceModel, articulation: float = 1.0) -> npt.NDArray[np.float64]:
     """Expression codes of mouth tracks, (T, n_exp), as offsets from rest.
 
+    `jaw-open` and `lip-open` are solved so that the inner lips part by exactly what `open` says, whatever the other
+    controls add, and the chin falls by what `jaw` says.
+
     Args:
-        mouth: tracks (T,). space: with its controls. articulation: factor on everything but contact of the lips.
+        mouth: tracks (T,). model: with its controls. articulation: factor on everything but contact of the lips.
     """
-    exp = np.zeros((len(mouth.open), len(space.exp_std)))
+    lips, chin = _opening_of(model), -model.exp_basis[:, CHIN, 1].astype(np.float64) / EYE_DISTANCE
+    exp = np.zeros((len(mouth.open), model.n_exp))
     for control, track, share in _SHARES:
         factor = 1.0 if track in ("close", "tuck") else articulation
-        exp += (factor * share * getattr(mouth, track))[:, None] * _control(space, control)
-    jaw = np.clip(mouth.jaw - _JAW_IN_OPEN * mouth.open, 0.0, 1.0) * (1.0 - mouth.close)
-    return np.asarray(exp + (articulation * _JAW_SHARE * jaw)[:, None] * _control(space, "jaw-open"))
+        exp += (factor * share * getattr(mouth, track))[:, None] * _control(model.space, control)
+    jaw_open, lip_open = _control(model.space, "jaw-open"), _control(model.space, "lip-open")
+    missing = np.stack(
+        [articulation * _OPENING * mouth.open - exp @ lips, articulation * _CHIN * mouth.jaw - exp @ chin]
+    )
+    effect = np.array([[jaw_open @ lips, lip_open @ lips], [jaw_open @ chin, lip_open @ chin]])
+    jaw = np.clip(np.linalg.solve(effect, missing)[0], 0.0, _MAX_JAW)
+    parting = (missing[0] - jaw * effect[0, 0]) / effect[0, 1]
+    return np.asarray(exp + jaw[:, None] * jaw_open + parting[:, None] * lip_open)
+
+
+def _opening_of(model: FaceModel) -> npt.NDArray[np.float64]:
+    """Distance of the inner lips per unit of each code, eye distances, (n_exp,)."""
+    gaps = [model.exp_basis[:, upper, 1] - model.exp_basis[:, lower, 1] for upper, lower in INNER_LIP_PAIRS]
+    return np.asarray(np.mean(gaps, 0, dtype=np.float64) / EYE_DISTANCE)
 
 
 def brow_accents(prosody: Prosody, n_frames: int, fps: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -120,10 +140,3 @@ def _control(space: Space, name: str) -> npt.NDArray[np.float64]:
     if name not in space.controls:
         raise UsageError(f"space {space.name} has no control {name!r}", hint="speech needs the meshwarp face model")
     return np.asarray(space.controls[name], np.float64)
-
-
-def _builtin_space() -> Space:
-    from talkhead.face3d.morphable import load_builtin
-
-    space: Space = load_builtin().space
-    return space

@@ -26,7 +26,7 @@ JAW_REGION_HZ = (200, 1100)  # holds the first formant: rises as the jaw opens
 FRONT_REGION_HZ = (800, 3200)  # holds the second formant: rises as the tongue goes forward and the lips spread
 
 _CONTRAST_DB = 12.0  # speech rises at least this far above its pauses
-_GATE_ABOVE_NOISE_DB, _GATE_BELOW_SPEECH_DB, _GATE_FULL_SCALE_DB = 8.0, 32.0, -65.0
+_GATE_ABOVE_NOISE_DB, _GATE_BELOW_SPEECH_DB, _GATE_FULL_SCALE_DB = 8.0, 32.0, -70.0
 _STEADY_LEVEL_DB = -45.0  # a sound without pauses counts as speech only above this level ...
 _STEADY_SD_DB = 1.0  # ... and if its level moves more than that of hum or hiss
 _GAP_S, _BURST_S = 0.15, 0.06  # closures inside words are not pauses; clicks are not speech

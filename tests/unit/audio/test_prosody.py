@@ -71,8 +71,9 @@ def test_what_is_not_speech_gives_none(sound, caplog):
 
 def test_levels_are_relative_to_the_recording():
     loud, soft = (analyse(Waveform(gain * phrase(), RATE)) for gain in (1.0, 0.1))
-    np.testing.assert_array_equal(loud.is_speech, soft.is_speech)
-    np.testing.assert_allclose(loud.loudness(), soft.loudness(), atol=1e-3)
+    assert (loud.is_speech != soft.is_speech).sum() <= 4
+    assert soft.speech_db == pytest.approx(loud.speech_db - 20.0, abs=0.5)
+    assert np.abs(loud.loudness() - soft.loudness()).mean() < 0.01
 
 
 def test_result_does_not_depend_on_the_block_size():

@@ -211,13 +211,14 @@ def _paint_mouth(  # noqa: PLR0913
                 ox = own_map[0, 0] * px + own_map[0, 1] * py + own_map[0, 2]
                 oy = own_map[1, 0] * px + own_map[1, 1] * py + own_map[1, 2]
                 own_a = sample(own, ox, oy, 3) / 255.0
+            tooth_light = (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
             lower_light = light * (0.62 + 0.3 * depth)
             for c in range(3):
                 value = np.float64(cavity[c]) * (0.55 + 0.45 * depth)
                 value += body * (tongue[c] * groove * (0.70 + 0.25 * depth) - value)
                 value += lower_a * (sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, c) * lower_light / max(light, 0.2) - value)
-                value += upper_a * (sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, c) - value)
                 value *= light
+                value += upper_a * (sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, c) * tooth_light - value)
                 if own_a > 0:
                     value += own_a * (sample(own, ox, oy, c) - value)
                 value = out[y, x, c] + inside * (value - out[y, x, c])

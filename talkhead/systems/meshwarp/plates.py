@@ -36,7 +36,7 @@ def background_plate(image: U8, alpha: F32, eye_px: float) -> U8:
     """The picture without the person: mirrored at the matte's edge near it, a smooth blend farther in.
 
     Mirroring keeps the grain and texture of what is beside the head; only a band of a few tenths of an eye distance
-    is ever uncovered.
+    is ever uncovered. It goes along rows and columns, never obliquely: the lines of rooms stay straight.
 
     Args:
         image: (H, W, 3) uint8. alpha: (H, W) person matte 0..1. eye_px: eye distance in pixels.
@@ -50,33 +50,78 @@ def background_plate(image: U8, alpha: F32, eye_px: float) -> U8:
         return image.copy()
     if hole.all():
         return cv2.GaussianBlur(image, (0, 0), 0.3 * eye_px)
-    height, width = hole.shape
-    distance, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    ys, xs = np.nonzero(hole == 0)
-    near_x, near_y = np.zeros(len(xs) + 1, np.float32), np.zeros(len(xs) + 1, np.float32)
-    near_x[labels[ys, xs]], near_y[labels[ys, xs]] = xs, ys
-    # The nearest background pixel jumps from row to row; a smoothed field keeps mirrored lines whole.
-    sigma = max(0.5, 0.04 * eye_px)
-    field_x, field_y = cv2.GaussianBlur(near_x[labels], (0, 0), sigma), cv2.GaussianBlur(near_y[labels], (0, 0), sigma)
-    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    map_x, map_y = 2 * field_x - grid_x, 2 * field_y - grid_y
-    mirrored = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    from_hole = cv2.remap(
-        hole.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-    )
-    # Beyond the picture there is nothing to mirror, and its last pixels are often a frame.
-    rim = max(2.0, 0.02 * eye_px)
-    within = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)
-    trust = (1 - from_hole) * within * np.clip(1.6 - distance / (0.6 * eye_px), 0, 1)
-    known = (hole == 0).astype(np.float32)
-    smooth = push_pull(image.astype(np.float32), known)
-    soft_trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), max(0.5, 0.03 * eye_px))[..., None]
-    filled = soft_trust * mirrored + (1 - soft_trust) * smooth
+    mirrored, raw = _mirrored(image, hole, eye_px)
+    distance = cv2.distanceTransform(hole, cv2.DIST_L2, 5)
+    smooth = push_pull(image.astype(np.float32), (hole == 0).astype(np.float32))
+    trust = cv2.GaussianBlur(raw * np.clip(1.6 - distance / (0.6 * eye_px), 0, 1), (0, 0), max(0.5, 0.03 * eye_px))
+    # towards the middle no side has anything to show: what is mirrored thins out into the smooth blend
+    mirrored = push_pull(mirrored, np.where(hole > 0, raw, 1.0).astype(np.float32)) if raw.max() > 0 else smooth
+    filled = smooth + np.clip(trust, 0, 1)[..., None] * (mirrored - smooth)
     # Ease in over a few pixels so that the plate's edge is nowhere a line.
     ease = np.clip(distance / max(1.5, 0.03 * eye_px), 0, 1)[..., None]
     plate = image + ease * (filled - image)
     plate[hole == 0] = image[hole == 0]
     return np.clip(plate + 0.5, 0, 255).astype(np.uint8)
+
+
+def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
+    """The hole filled from its four sides, each mirrored at the hole's edge, nearer sides counting more.
+
+    Returns:
+        colours (H, W, 3) float32 and trust (H, W), 0 where no side has anything to show.
+    """
+    height, width = hole.shape
+    known = (hole == 0).astype(np.float32)
+    colors, total = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    best = np.zeros((height, width), np.float32)
+    rim = max(2.0, 0.02 * eye_px)  # the last pixels of a picture are often a frame
+    for axis in (0, 1):
+        for backwards in (False, True):
+            flip = (slice(None, None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, None, -1))
+            h = hole[flip] if backwards else hole
+            edge = _last_known(h, axis)
+            # the silhouette is ragged, and every notch would shift its whole row
+            blurred = _smoothed_edge(edge, h, axis, eye_px)
+            index = np.arange(height if axis == 0 else width, dtype=np.float32)
+            index = index[:, None] if axis == 0 else index[None]
+            steps = index - blurred
+            if backwards:
+                steps, blurred = steps[flip], (height if axis == 0 else width) - 1 - blurred[flip]
+                at = blurred + steps
+            else:
+                at = blurred - steps
+            grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+            map_x, map_y = (grid_x, at.astype(np.float32)) if axis == 0 else (at.astype(np.float32), grid_y)
+            inside = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)
+            sampled = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            valid = cv2.remap(known, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * inside
+            valid = np.clip(2 * valid - 1, 0, 1)
+            weight = valid / np.maximum(steps / (0.1 * eye_px), 0.05) ** 3
+            colors += weight[..., None] * sampled
+            total += weight
+            best = np.maximum(best, valid)
+    return colors / np.maximum(total, 1e-9)[..., None], best * (total > 0)
+
+
+def _last_known(hole: U8, axis: int) -> F32:
+    """Index of the last pixel outside the hole on the way here along `axis`; far outside where there was none."""
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    index = np.arange(hole.shape[axis]).reshape(shape)
+    last = np.maximum.accumulate(np.where(hole == 0, index, -10 * hole.shape[axis]), axis=axis)
+    return last.astype(np.float32)
+
+
+def _smoothed_edge(edge: F32, hole: U8, axis: int, eye_px: float) -> F32:
+    """Average the edge with its neighbours across `axis`, among those that enter the same hole."""
+    sigma = max(0.6, 0.07 * eye_px)
+    valid = ((hole > 0) & (edge >= 0)).astype(np.float32)
+    size = (0, 0)
+    one = {"sigmaX": sigma, "sigmaY": 0.01} if axis == 0 else {"sigmaX": 0.01, "sigmaY": sigma}
+    total = cv2.GaussianBlur(valid, size, **one)
+    mean = cv2.GaussianBlur(edge * valid, size, **one) / np.maximum(total, 1e-6)
+    # a neighbour's edge from another part of the outline is no neighbour
+    near = np.abs(mean - edge) < 0.3 * eye_px
+    return np.where((valid > 0) & near, np.minimum(mean, edge), edge).astype(np.float32)
 
 
 def foreground_layer(image: U8, alpha: F32, plate: U8, eye_px: float) -> U8:

@@ -77,6 +77,7 @@ class Space:
         name: name and hash, as stored in files. id_std: (n_id,), exp_std: (n_exp,): standard deviation per component.
         controls: named control -> code direction (n_exp,) of its value 1, e.g. `jaw-open`.
         mirror: (n_exp, n_exp), takes the codes of an expression to those of its mirror image; None if unknown.
+        opening: (n_exp,), what each code adds to the distance of the inner lips, in eye distances; None if unknown.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Space:
     exp_std: npt.NDArray[np.float32]
     controls: Mapping[str, npt.NDArray[np.float32]]
     mirror: npt.NDArray[np.float32] | None = None
+    opening: npt.NDArray[np.float32] | None = None
 
     @property
     def family(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.coeffs.change import along_control, scale_exp, scale_pose
+from talkhead.coeffs.change import scale_exp, scale_pose
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import require_space
 from talkhead.coeffs.layout import Space
@@ -42,7 +42,7 @@ class RetargetConfig:
             first and above the second are the driver's neutral face.
     """
 
-    same_person: float = 0.7
+    same_person: float = 0.5
     shift_knee: float = 0.27
     shift_limit: float = 0.54
     zoom_knee: float = 0.12
@@ -110,15 +110,15 @@ def driver_neutral(
     """The driver at rest: expression and gaze with the lips together and the eyes open, pose on average.
 
     Args:
-        coeffs: of the driver. space: of the codes. opening: (T,) mouth opening; default the codes' part along the
-            `lip-open` control, or the inner lips' distance in `landmarks`, or else every frame counts as closed.
+        coeffs: of the driver. space: of the codes. opening: (T,) mouth opening; default by `mouth_opening`, or else
+            every frame counts as closed.
         config: percentiles.
     Returns:
         One frame. `trans` is such that `trans * scale` is the mean position in pixels.
     Raises:
         ShapeError: `opening` has another length.
     """
-    resting = _resting_frames(coeffs, _opening(coeffs, space, opening), config)
+    resting = _resting_frames(coeffs, _given_opening(coeffs, space, opening), config)
     changes: dict[str, Any] = {
         name: np.median(track[resting], axis=0)[None].astype(np.float32)
         for name, track in coeffs.tensors().items()
@@ -136,11 +136,30 @@ def driver_neutral(
     return coeffs.at(slice(0, 1)).replace(**changes)
 
 
+def mouth_opening(coeffs: Coeffs, space: Space | None) -> F64 | None:
+    """Distance of the inner lips, (T,), in eye distances, up to a constant of the person.
+
+    Args:
+        coeffs: any. space: of the codes; without it the `landmarks` track is measured.
+    Returns:
+        None where neither says anything.
+    """
+    if space is not None and space.name == coeffs.space and coeffs.exp is not None and space.opening is not None:
+        by_codes: F64 = coeffs.exp.astype(np.float64) @ space.opening
+        return by_codes
+    if coeffs.landmarks is not None:
+        points = coeffs.landmarks[..., :2].astype(np.float64)
+        lips, eyes = points[:, 66] - points[:, 62], points[:, 45] - points[:, 36]
+        measured: F64 = np.linalg.norm(lips, axis=-1) / np.maximum(np.linalg.norm(eyes, axis=-1), 1e-6)
+        return measured
+    return None
+
+
 def identity_distance(a: Coeffs, b: Coeffs, space: Space | None = None) -> float:
     """Root mean square difference of identity codes, in standard deviations where the space is known.
 
-    Infinite when either has no codes or the spaces differ. Fits of one person differ by about half a standard
-    deviation, those of two people by one and more.
+    Infinite when either has no codes or the spaces differ. Measured in the built-in space: still frames of a clip are
+    0.13 to 0.55 from the clip's own codes (one, turned away, 0.67), and 0.57 to 1.8 from those of other people.
     """
     if a.id is None or b.id is None or a.space != b.space or a.id.shape != b.id.shape:
         return float("inf")
@@ -223,20 +242,14 @@ def _comparable(a: Coeffs, b: Coeffs, name: str) -> bool:
     return all(name in c.tensors() and name not in c.relative for c in (a, b))
 
 
-def _opening(coeffs: Coeffs, space: Space | None, opening: npt.ArrayLike | None) -> F64:
-    if opening is not None:
-        given = np.asarray(opening, np.float64)
-        if given.shape != (len(coeffs),):
-            raise ShapeError("opening", given.shape, f"({len(coeffs)},)")
-        return given
-    if space is not None and space.name == coeffs.space and coeffs.exp is not None and "lip-open" in space.controls:
-        return along_control(coeffs.exp, space, "lip-open")
-    if coeffs.landmarks is not None:
-        points = coeffs.landmarks[..., :2].astype(np.float64)
-        inner_lips = np.linalg.norm(points[:, 66] - points[:, 62], axis=-1)
-        result: F64 = inner_lips / np.maximum(np.linalg.norm(points[:, 45] - points[:, 36], axis=-1), 1e-6)
-        return result
-    return np.zeros(len(coeffs))
+def _given_opening(coeffs: Coeffs, space: Space | None, opening: npt.ArrayLike | None) -> F64:
+    if opening is None:
+        found = mouth_opening(coeffs, space)
+        return np.zeros(len(coeffs)) if found is None else found
+    given = np.asarray(opening, np.float64)
+    if given.shape != (len(coeffs),):
+        raise ShapeError("opening", given.shape, f"({len(coeffs)},)")
+    return given
 
 
 def _resting_frames(coeffs: Coeffs, opening: F64, config: RetargetConfig) -> npt.NDArray[np.bool_]:

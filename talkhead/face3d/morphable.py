@@ -23,7 +23,7 @@ from safetensors.numpy import load, save
 
 from talkhead.coeffs.layout import Space
 from talkhead.errors import InputError, ShapeError
-from talkhead.face.topology import LANDMARKS_68, TRIANGLES
+from talkhead.face.topology import INNER_LIP_LOWER, INNER_LIP_UPPER, LANDMARKS_68, OUTER_EYE_CORNERS, TRIANGLES
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -101,6 +101,7 @@ class FaceModel:
             exp_std=_resized(self.space.exp_std, n_exp),
             controls={name: _resized(code, n_exp) for name, code in self.space.controls.items()},
             mirror=None if self.space.mirror is None else _resized_square(self.space.mirror, n_exp),
+            opening=None if self.space.opening is None else _resized(self.space.opening, n_exp),
         )
         return dataclasses.replace(
             self, space=space, id_basis=_resized(self.id_basis, n_id), exp_basis=_resized(self.exp_basis, n_exp)
@@ -150,6 +151,7 @@ def parse_model(content: bytes, name: str) -> FaceModel:
         exp_std=tensors["exp_std"],
         controls=dict(zip(about["controls"], tensors["controls"], strict=True)),
         mirror=tensors["exp_mirror"],
+        opening=_opening(tensors["mean"], tensors["exp_basis"]),
     )
     return FaceModel(
         space=space,
@@ -163,6 +165,15 @@ def parse_model(content: bytes, name: str) -> FaceModel:
         unit_mm=about["unit_mm"],
         provenance=about["provenance"],
     )
+
+
+def _opening(mean: F32, exp_basis: F32) -> F32:
+    """What each expression code adds to the inner lips' distance, in eye distances, (n_exp,)."""
+    middle = len(INNER_LIP_UPPER) // 2
+    upper, lower = exp_basis[:, INNER_LIP_UPPER[middle], 1], exp_basis[:, INNER_LIP_LOWER[middle], 1]
+    left, right = mean[list(OUTER_EYE_CORNERS)]
+    opening: F32 = ((upper - lower) / np.linalg.norm(left - right)).astype(np.float32)
+    return opening
 
 
 def encode_model(tensors: Mapping[str, F32], controls: list[str], prefix: str, provenance: Mapping[str, Any]) -> bytes:

@@ -115,6 +115,8 @@ def test_a_damaged_manifest_is_a_weights_error(tmp_path, monkeypatch):
 def test_our_own_manifest_lists_every_bundled_file():
     manifest = load_manifest()
     for entry in manifest.bundled:
+        fresh = hashlib.sha256(entry.location.read_bytes()).hexdigest()
+        assert fresh == entry.sha256, f"{entry.path} was rebuilt: run python scripts/stamp_manifest.py"
         entry.verify()
     data = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "data").glob("*") if path.is_file()}
     assert {entry.path for entry in manifest.bundled} == data

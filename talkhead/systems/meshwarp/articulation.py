@@ -74,9 +74,9 @@ def speech_gate(prosody: Prosody) -> F64:
     fall = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, late + 1) / (late + 1))
     spoken = prosody.is_speech.astype(np.float64)
     gate, n = spoken.copy(), len(spoken)
-    for shift, weight in enumerate(rise[::-1], 1):
+    for shift, weight in enumerate(rise[::-1][:n], 1):
         gate[: n - shift] = np.maximum(gate[: n - shift], weight * spoken[shift:])
-    for shift, weight in enumerate(fall, 1):
+    for shift, weight in enumerate(fall[:n], 1):
         gate[shift:] = np.maximum(gate[shift:], weight * spoken[: n - shift])
     return gate
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
-MODEL_SCALE = 60.0
+MODEL_SCALE = 40.0
 """Eye distance in pixels at which colour means are computed; they are smooth over a fifth of it anyway."""
 GUIDE_SCALE = 110.0
 """Eye distance in pixels at which the guided filter's coefficients are computed; they are smooth too."""
@@ -29,11 +29,15 @@ def refine_matte(image: F32, rough: F32, unit: float) -> F32:
     inside, outside = _edge_distances(rough, unit)
     settled = np.where(inside > 0.3, 1, np.where(outside > 0.3, 0, rough)).astype(np.float32)
     alpha = _stretch(_guided(image, settled, unit), 0.1, 0.9)
-    # Strands reach a quarter of an eye distance out of the rough edge, but gaps only half as far into it.
-    band = (inside < 0.12) & (outside < 0.28)
+    # Strands reach a quarter of an eye distance out of the rough edge, gaps half as far into it, and further only where
+    # the network itself is in doubt: a hole in a head is worse than a missing strand.
+    doubt = np.clip(4 - 4 * settled, 0, 1)
+    band = ((inside < 0.12) | (doubt > 0.4)) & (outside < 0.28)
     if not band.any():
         return alpha
-    fade = np.clip(3 - 3 * np.maximum(inside[band] / 0.12, outside[band] / 0.28), 0, 1)
+    deep = np.minimum(inside[band] / 0.12, 1 - doubt[band])
+    fade = np.clip(3 - 3 * np.maximum(deep, outside[band] / 0.28), 0, 1)
+    fade *= np.where(inside[band] > 0, doubt[band], 1)
     mixed, trust = _two_color_alpha(image, settled, inside, outside, band, unit)
     weight = trust * fade
     alpha[band] += weight * (mixed - alpha[band])
@@ -165,9 +169,9 @@ def _two_color_alpha(
     off_line = ((pixel - back - np.clip(share, 0, 1)[:, None] * line) ** 2).sum(-1)
     contrast = length2 * (1 - 0.5 * np.minimum(1, 2 * (spread_f + spread_b)) ** 2)
     noise = length2 * (spread_f**2 + spread_b**2)
-    trust = contrast / (contrast + 6 * noise + 4e-3) * np.exp(-off_line / (0.15 * length2 + 2e-3))
+    trust = contrast / (contrast + 8 * noise + 4e-3) * np.exp(-off_line / (0.15 * length2 + 2e-3))
     # Grain of the background must not count as hair, nor grain of the hair as gaps.
-    low = np.clip(1.5 * spread_b, 0.1, 0.4)
+    low = np.clip(2.0 * spread_b, 0.1, 0.5)
     high = 1 - np.clip(1.5 * spread_f, 0.1, 0.4)
     return _stretch(share, low, high), trust.astype(np.float32)
 
@@ -188,15 +192,24 @@ def _local_color(
     total, total2 = np.zeros_like(stack), np.zeros_like(square)
     # The wider window only counts where the narrow one is empty.
     for width_eyes, share in ((0.18, 1.0), (0.55, 1e-2)):
-        sigma = width_eyes * unit / shrink
-        total += share * cv2.GaussianBlur(stack, (0, 0), sigma)
-        total2 += share * cv2.GaussianBlur(square, (0, 0), sigma)
+        radius = max(1, round(width_eyes * unit / shrink))
+        total += share * _bell(stack, radius)
+        total2 += share * _bell(square, radius)
     mass = np.maximum(total[..., 3:], 1e-7)
     mean = total[..., :3] / mass
     moments = np.concatenate([mean, np.maximum(total2 / mass - mean**2, 0)], -1).astype(np.float32)
     x = ((columns + 0.5) * (small[0] / width) - 0.5).astype(np.float32)
     y = ((rows + 0.5) * (small[1] / height) - 0.5).astype(np.float32)
     return _sampled(moments[..., :3], x, y), _sampled(moments[..., 3:], x, y)
+
+
+def _bell(table: F32, radius: int) -> F32:
+    """Three box filters: a Gaussian of standard deviation `radius`, at a cost that does not grow with it."""
+    import cv2
+
+    for _ in range(3):
+        table = np.asarray(cv2.blur(table, (2 * radius + 1, 2 * radius + 1)), np.float32)
+    return table
 
 
 def _sampled(table: F32, x: F32, y: F32) -> F32:

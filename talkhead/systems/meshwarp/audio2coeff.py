@@ -13,7 +13,7 @@ from talkhead.coeffs.layout import Space
 from talkhead.errors import UsageError
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
-from talkhead.systems.meshwarp.blinks import blink_track, gaze_track
+from talkhead.systems.meshwarp.blinks import blink_track, gaze_of_seed
 
 # How much of each control (value 1 = as strong as a person naturally does it) a full track means.
 _SHARES = (
@@ -64,7 +64,7 @@ def audio2coeff(
     prosody = analyse(speech)
     mouth = mouth_tracks(speech, fps, prosody=prosody)
     n_frames = len(mouth.open)
-    blink_rng, gaze_rng, brow_rng = (np.random.default_rng([seed, k]) for k in range(3))
+    blink_rng, brow_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 2])
     exp = mouth_to_exp(mouth, model, articulation)
     if brows:
         exp = exp + brow_accents(prosody, n_frames, fps, brow_rng)[:, None] * _control(model.space, "brow-raise")
@@ -77,7 +77,7 @@ def audio2coeff(
         n_frames=n_frames,
         exp=exp.astype(np.float32),
         eyelid=lids,
-        gaze=gaze_track(n_frames, fps, gaze_rng) if gaze else None,
+        gaze=gaze_of_seed(n_frames, fps, seed) if gaze else None,
         relative=frozenset({"exp", "gaze"} if gaze else {"exp"}),
         params={"articulation": float(articulation), "seed": int(seed)},
     )

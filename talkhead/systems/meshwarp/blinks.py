@@ -94,6 +94,11 @@ def _profile(t: npt.NDArray[np.float64], closing_s: float, shut_s: float, openin
     return np.asarray(falling * (0.5 + 0.5 * np.cos(np.pi * rest**0.8)))
 
 
+def gaze_of_seed(n_frames: int, fps: float, seed: int) -> F32:
+    """`gaze_track` of a seed; expression and head motion of one seed thus move the eyes alike."""
+    return gaze_track(n_frames, fps, np.random.default_rng([seed, 1]))
+
+
 def gaze_track(n_frames: int, fps: float, rng: np.random.Generator, extent: float = 1.0) -> F32:
     """Small jumps of the eyes around the camera, (T, 2) radians, x to image right, y up, starting at 0.
 

@@ -20,6 +20,7 @@ from talkhead.audio.windows import count_frames, frame_times, sample_track
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import InputError, UsageError
 from talkhead.geometry import euler_to_matrix
+from talkhead.systems.meshwarp.blinks import gaze_of_seed
 
 Style = Literal["still", "calm", "natural", "lively"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -36,6 +37,7 @@ _PITCH_SHARE = 0.18  # of the pitch variance follows the voice (0.10-0.25 in tra
 _HEAD_AHEAD_S = 0.18
 _NECK = np.array([0.0, -0.81, -0.45])  # pivot in the head frame, model units: 0.9 and 0.5 eye distances
 _SWAY = 1.3  # the shoulders give way too: turning about the neck alone explains three quarters of the translation
+_FIXATION = 0.7  # share of the head's turn that the eyes take back
 _SOFT_LIMIT_DEG = np.array([11.0, 14.0, 9.0])  # beyond that a single photo shows what it cannot know
 _MIN_REFERENCE_S = 3.0
 _SHRINK_TO, _RIDGE, _MAX_RADIUS = (1.6, -0.66), 0.02, 0.985
@@ -63,6 +65,7 @@ def pose(
     motion: float = 1.0,
     reference: Coeffs | None = None,
     duration_s: float | None = None,
+    fixate: bool = True,
 ) -> Coeffs:
     """Head motion for a voice, or idle motion for none.
 
@@ -71,9 +74,10 @@ def pose(
         fps: frames per second. seed: of all chance. style: amplitude and nods; `still` does not move at all.
         motion: further factor on all angles and shifts, 0..3.
         reference: coefficients of at least 3 s of a talking head whose manner of moving to take on; needs `rot`.
-        duration_s: length of idle motion.
+        duration_s: length of idle motion. fixate: turn the eyes against the head, as eyes do that look at somebody.
     Returns:
-        `rot` (T, 3) and `trans` (T, 3), relative to the source's own pose; frame 0 is zero.
+        `rot` (T, 3) and `trans` (T, 3), relative to the source's own pose; frame 0 is zero. With `fixate` also `gaze`
+        (T, 2), the small eye movements of `audio2coeff` with the same seed included.
     Raises:
         InputError: the sound has no samples; the reference has no rotations or is too short.
         UsageError: unknown style, motion or fps out of range, neither speech nor duration.
@@ -95,6 +99,8 @@ def pose(
     limit = _SOFT_LIMIT_DEG * max(1.0, motion)
     degrees = limit * np.tanh(motion * degrees / limit)
     rot = np.deg2rad(_at_rate(degrees - degrees[0], n_frames, fps))
+    counter = np.stack([-rot[:, 1], rot[:, 0]], -1)
+    gaze = (_FIXATION * counter + gaze_of_seed(n_frames, fps, seed)).astype(np.float32) if fixate else None
     trans = _SWAY * (_NECK - euler_to_matrix(rot) @ _NECK)
     return Coeffs(
         space=POSE_SPACE,
@@ -102,7 +108,8 @@ def pose(
         n_frames=n_frames,
         rot=rot.astype(np.float32),
         trans=trans.astype(np.float32),
-        relative=frozenset({"rot", "trans"}),
+        gaze=gaze,
+        relative=frozenset({"rot", "trans", "gaze"} if fixate else {"rot", "trans"}),
         params={"style": style, "motion": float(motion), "seed": int(seed), "reference": reference is not None},
     )
 

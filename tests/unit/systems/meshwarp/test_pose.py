@@ -26,7 +26,7 @@ def reference(seconds=8.0, sd=(6.0, 1.0, 0.5), fps=30.0, seed=5):
 
 def test_starts_at_the_photos_own_pose_and_is_relative(speech):
     coeffs = pose(speech, seed=1)
-    assert coeffs.relative == {"rot", "trans"}
+    assert coeffs.relative == {"rot", "trans", "gaze"}
     assert coeffs.rot.shape == coeffs.trans.shape == (round(25 * speech.duration_s), 3)
     assert not coeffs.rot[0].any()
     assert not coeffs.trans[0].any()
@@ -75,6 +75,13 @@ def test_turning_about_the_neck_moves_the_head_with_it(speech):
     coeffs = pose(speech, seed=1)
     assert np.corrcoef(coeffs.rot[:, 2], coeffs.trans[:, 0])[0, 1] < -0.5, "a head tilted left leans left"
     assert 0.01 < coeffs.trans.std(0).max() < 0.12
+
+
+def test_eyes_turn_against_the_head(speech):
+    turned, straight = pose(speech, seed=1, style="lively"), pose(speech, seed=1, style="still")
+    added = turned.gaze - straight.gaze
+    np.testing.assert_allclose(added, 0.7 * np.stack([-turned.rot[:, 1], turned.rot[:, 0]], -1), atol=1e-6)
+    assert pose(speech, fixate=False).gaze is None
 
 
 def test_seed_decides(speech):

@@ -38,7 +38,7 @@ def edit(
     check_coeff_output(output, overwrite=overwrite)
     coeffs = read_motion(motion)
     changes = as_edits(edits)
-    edited = apply_edits(coeffs, changes, space=known_space(coeffs))
+    edited = apply_edits(coeffs, changes, space=known_space())
     edited = stamped(edited, "edit", dict(coeffs.params) | {"edits": [change.name for change in changes]})
     return write_if_asked(edited, output, overwrite=overwrite)
 
@@ -80,7 +80,7 @@ def edit_photo(
     if length_s > 0 and kind == "picture":
         raise UsageError("keyframes make a film, not a picture", hint="end the output's name in .mp4")
     still = stretch(own, max(1.0, round(length_s * fps) + 1.0)) if length_s else own
-    edited = apply_edits(still, changes, space=known_space(own))
+    edited = apply_edits(still, changes, space=known_space())
     coeffs = placed(one_frame(edited, kind, None), own)
     renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
     if not dry_run:

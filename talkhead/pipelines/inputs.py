@@ -113,13 +113,11 @@ def _mention_others(pixels: npt.NDArray[np.uint8], name: str) -> None:
         log.info("%s shows %d faces; the largest is taken (--face INDEX takes another)", name, n_rivals + 1)
 
 
-def known_space(coeffs: Coeffs) -> Space | None:
-    """What the codes mean, if this talkhead carries the face model of their space."""
+def known_space() -> Space:
+    """What codes mean that this talkhead makes itself; edits refuse codes of other spaces."""
     from talkhead.face3d.morphable import load_builtin
 
-    space = load_builtin().space
-    has_codes = coeffs.exp is not None or coeffs.id is not None
-    return space if coeffs.space == space.name or not has_codes else None
+    return load_builtin().space
 
 
 def check_one_stdin(inputs: Sequence[object]) -> None:

@@ -61,9 +61,7 @@ def reenact(
     source = open_source(face, face_choice)
     driver = extract_video(driving, driver_face, fps, progress=progress)
     own = extract_photo(source, driver.fps)
-    coeffs = placed(
-        retarget(driver, source=own, mode=motion, motion_scale=motion_scale, space=known_space(driver)), own
-    )
+    coeffs = placed(retarget(driver, source=own, mode=motion, motion_scale=motion_scale, space=known_space()), own)
     renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
     sound = Path(audio) if audio is not None else Path(driving) if info.has_audio else None
     if not dry_run:

@@ -98,7 +98,7 @@ def fitted_to(coeffs: Coeffs, source: Source) -> Coeffs:
     own = extract_photo(source, coeffs.fps)
     height, width = source.image.shape[:2]
     if coeffs.size is not None and tuple(coeffs.size) != (width, height):
-        coeffs = retarget(coeffs, source=own, mode="absolute", space=known_space(coeffs))
+        coeffs = retarget(coeffs, source=own, mode="absolute", space=known_space())
     return placed(coeffs, own)
 
 

@@ -23,10 +23,11 @@ import numpy.typing as npt
 from talkhead.coeffs.container import Coeffs
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.mesh import FaceTracker, choose_face
-from talkhead.face.topology import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from talkhead.face.topology import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER, RIGID
 from talkhead.face3d.eyes import eye_openness
 from talkhead.face3d.fit import fit_video
 from talkhead.face3d.morphable import FaceModel, load_builtin, read_model
+from talkhead.geometry import fit_similarity, matrix_to_euler
 from talkhead.media.video import open_clip
 from talkhead.protocols import Drive, Source
 from talkhead.systems.meshwarp.config import RenderConfig
@@ -79,8 +80,9 @@ def _errors(driver: Tracked, again: Tracked, real: list[U8], made: list[U8]) -> 
     open_a, open_b = _opening(a), _opening(b)
     best = max(range(-4, 5), key=lambda lag: _lagged(open_a, open_b, lag))
     lid_a, lid_b = eye_openness(_head(a)).mean(1), eye_openness(_head(b)).mean(1)
-    assert driver.coeffs.rot is not None and again.coeffs.rot is not None
-    pose = np.degrees(np.abs(driver.coeffs.rot - again.coeffs.rot)).mean(0)
+    # the turn between both sets of rigid points: free of what two fits make of the person
+    turns = [fit_similarity(_head(p)[list(RIGID)], _head(q)[list(RIGID)])[1] for p, q in zip(a, b, strict=True)]
+    pose = np.degrees(np.abs(matrix_to_euler(np.stack(turns)))).mean(0).tolist()
     boxes = [_face_box(p, real[0].shape) for p in a]
     frames = np.flatnonzero(ok)
     scores = np.array([[*_image_scores(real[t], made[t], box), *_image_scores(real[t], real[0], box)] for t, box in zip(frames[::5], boxes[::5], strict=True)])  # fmt: skip

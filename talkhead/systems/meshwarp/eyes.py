@@ -110,7 +110,9 @@ def prepare_eye(image: U8, landmarks: F64, loops: EyeLoops, eye_px: float, seed:
     radius = float(np.linalg.norm(landmarks[list(loops.iris[1:]), :2] - iris_xy, axis=1).mean())
     eyeball = _complete_eyeball(crop, mask, iris_xy - (x0, y0), radius, eye_px)
     brow = landmarks[list(loops.brow), :2] - (x0, y0)
-    lid, lash = _lid_plate(image, crop, local, brow, landmarks, eye_px, seed)
+    upper, crease = landmarks[list(loops.upper[2:7]), :2], landmarks[list(loops.crease[2:7]), :2]
+    fold = float(np.linalg.norm(upper - crease, axis=1).mean())
+    lid, lash = _lid_plate(image, crop, local, brow, landmarks, fold, eye_px, seed)
     return Eye(
         loops=loops,
         eyeball=eyeball,
@@ -147,7 +149,10 @@ def paint_eye(
     upper, lower = curve_table(frame, target[list(loops.upper)]), curve_table(frame, target[list(loops.lower)])
     warped_upper = curve_table(frame, skin[list(loops.upper)])
     lash_top = warped_upper - _LASH_LENGTH * eye.eye_px / frame.length
-    crease = np.minimum(curve_table(frame, skin[list(loops.crease)]), lash_top - 0.06)
+    crease = curve_table(frame, skin[list(loops.crease)])
+    # a closing lid unrolls its fold: what the photo shows of it disappears under the sheet
+    lash_top = np.minimum(lash_top, crease)
+    crease = np.minimum(crease, lash_top) - 0.10
     rest_upper = curve_table(frame, rest[list(loops.upper)] + drift)
     lower = np.maximum(lower, upper)
     points = target[list(loops.upper + loops.lower + loops.crease)]
@@ -268,7 +273,7 @@ def _complete_eyeball(crop: U8, mask: F32, centre: F64, radius: float, eye_px: f
 
 
 def _lid_plate(
-    image: U8, crop: U8, ring: F64, brow: F64, landmarks: F64, eye_px: float, seed: int
+    image: U8, crop: U8, ring: F64, brow: F64, landmarks: F64, fold: float, eye_px: float, seed: int
 ) -> tuple[U8, F32]:
     """Skin where the eye was, and the lash colour.
 
@@ -278,7 +283,7 @@ def _lid_plate(
     """
     centre = ring.mean(0)
     wide = centre + (ring - centre) * 1.12
-    wide[: len(wide) // 2, 1] -= 0.045 * eye_px
+    wide[: len(wide) // 2, 1] -= np.maximum(0.045 * eye_px, 1.2 * fold)
     wide[len(wide) // 2 :, 1] += 0.03 * eye_px
     hidden = _polygon_mask(_hull(wide), crop.shape)
     brow_hull = _hull(brow)

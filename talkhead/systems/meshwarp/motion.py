@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.retarget import RetargetConfig, identity_distance
 from talkhead.errors import CoeffFileError
 from talkhead.face.landmarks import Landmarks
 from talkhead.face3d.eyes import aim_gaze, close_eyelids
@@ -69,12 +70,13 @@ class MotionResolver:
         assert rest.rot is not None and rest.trans is not None and rest.scale is not None
         self._rest_rotation = euler_to_matrix(rest.rot[0])
         self._rest_trans, self._rest_scale = rest.trans[0].astype(np.float64), float(rest.scale[0])
-        own = rest
-        if coeffs.id is not None and coeffs.exp is not None and "exp" not in coeffs.relative:
-            own = fit_photo(landmarks, size, model, id_codes=coeffs.id).coeffs
+        own = self._measured_like_driver(fit, landmarks, size)
+        assert own.rot is not None and own.trans is not None and own.scale is not None
+        self._own_rotation = euler_to_matrix(own.rot[0])
+        self._own_trans, self._own_scale = own.trans[0].astype(np.float64), float(own.scale[0])
         self._own_exp = np.zeros(model.n_exp) if own.exp is None else own.exp[0].astype(np.float64)
-        self._own_closure = np.zeros(2) if rest.eyelid is None else rest.eyelid[0].astype(np.float64)
-        self._own_gaze = np.zeros(2) if rest.gaze is None else rest.gaze[0].astype(np.float64)
+        self._own_closure = np.zeros(2) if own.eyelid is None else own.eyelid[0].astype(np.float64)
+        self._own_gaze = np.zeros(2) if own.gaze is None else own.gaze[0].astype(np.float64)
         self._closing = closing_codes(fit.vertices, model)
         self._warned = False
 
@@ -98,17 +100,29 @@ class MotionResolver:
                 face = aim_gaze(face, gaze)
         return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=np.clip(closure, 0, 1))
 
+    def _measured_like_driver(self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int]) -> Coeffs:
+        """The photo's own coefficients, under the driver's identity when both are the same person.
+
+        One picture tells identity and expression apart less well than a clip does; what is subtracted from a clip's
+        absolute codes must have been measured against the same neutral face.
+        """
+        driver = self._coeffs
+        if driver.id is None or identity_distance(driver, fit.coeffs, self._model.space) >= RetargetConfig().same_person:
+            return fit.coeffs
+        eye_open = driver.params.get("eye_open")
+        return fit_photo(landmarks, size, self._model, id_codes=driver.id, eye_open=eye_open).coeffs
+
     def _pose(self, t: int) -> Pose:
         c = self._coeffs
         rotation, trans, scale = self._rest_rotation, self._rest_trans, self._rest_scale
         if c.rot is not None:
             given = euler_to_matrix(c.rot[t])
-            offset = given if "rot" in c.relative else given @ rotation.T
+            offset = given if "rot" in c.relative else given @ self._own_rotation.T
             rotation = self._limited(offset) @ rotation
         if c.trans is not None:
-            trans = trans + c.trans[t] if "trans" in c.relative else c.trans[t].astype(np.float64)
+            trans = trans + c.trans[t] - (0 if "trans" in c.relative else self._own_trans)
         if c.scale is not None:
-            scale = scale * float(c.scale[t]) if "scale" in c.relative else float(c.scale[t])
+            scale = scale * float(c.scale[t]) / (1 if "scale" in c.relative else self._own_scale)
         return Pose(rotation=rotation, trans=trans, scale=scale)
 
     def _limited(self, offset: F64) -> F64:

@@ -79,7 +79,8 @@ def mouth_channels(speech: Speech) -> F32:
     for mel, skip, keep in _chunks(mel_blocks(speech)):
         x = ((mel - centre) * _INPUT_SCALE).astype(np.float32)
         out.append(np.mean([forward(x, member) for member in members], 0)[skip : skip + keep])
-    return np.concatenate(out).astype(np.float32)
+    channels: F32 = np.concatenate(out).astype(np.float32)
+    return channels
 
 
 def _chunks(blocks: Iterator[npt.NDArray[np.float64]]) -> Iterator[tuple[npt.NDArray[np.float64], int, int]]:
@@ -155,4 +156,4 @@ def _conv2d(x: F32, weight: F32, bias: F32, stride: tuple[int, int]) -> F32:
     ]
     columns = np.stack(taps, 1).reshape(-1, n_rows * n_steps)  # (C * 9, M * T)
     out = weight.reshape(len(weight), -1) @ columns + bias[:, None]
-    return out.reshape(-1, n_rows, n_steps)
+    return np.asarray(out.reshape(-1, n_rows, n_steps))

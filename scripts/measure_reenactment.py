@@ -85,7 +85,7 @@ def _errors(driver: Tracked, again: Tracked, real: list[U8], made: list[U8]) -> 
     pose = np.degrees(np.abs(matrix_to_euler(np.stack(turns)))).mean(0).tolist()
     boxes = [_face_box(p, real[0].shape) for p in a]
     frames = np.flatnonzero(ok)
-    scores = np.array([[*_image_scores(real[t], made[t], box), *_image_scores(real[t], real[0], box)] for t, box in zip(frames[::5], boxes[::5], strict=True)])  # fmt: skip
+    scores = np.array([[*_image_scores(real[t], made[t], box), *_image_scores(real[t], real[0], box)] for t, box in zip(frames[5::5], boxes[5::5], strict=True)])  # fmt: skip
     psnr, ssim, still_psnr, still_ssim = scores.mean(0)
     return [
         100 * distance[:, :468].mean(), 100 * distance[:, LIPS].mean(), np.corrcoef(open_a, open_b)[0, 1], best,

@@ -9,6 +9,9 @@ import numpy.typing as npt
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
+# Mirrored content is stretched to twice its width: a post that stands a little way off does not come out again at once.
+_SQUEEZE = 0.5
+
 
 def push_pull(colors: F32, weight: F32) -> F32:
     """Fill where `weight` is 0 with a smooth blend of its surroundings (pyramid of weighted means).
@@ -87,9 +90,9 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
             steps = index - blurred
             if backwards:
                 steps, blurred = steps[flip], (height if axis == 0 else width) - 1 - blurred[flip]
-                at = blurred + steps
+                at = blurred + _SQUEEZE * steps
             else:
-                at = blurred - steps
+                at = blurred - _SQUEEZE * steps
             grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
             map_x, map_y = (grid_x, at.astype(np.float32)) if axis == 0 else (at.astype(np.float32), grid_y)
             inside = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)

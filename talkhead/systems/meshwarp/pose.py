@@ -209,7 +209,7 @@ def _learnt(reference: Coeffs) -> _Dynamics:
         raise InputError(f"the reference lasts {reference.duration_s:.1f} s, expected at least {_MIN_REFERENCE_S:g}")
     n_ticks = int(reference.duration_s * RATE)
     degrees = np.rad2deg(np.unwrap(reference.rot.astype(np.float64), axis=0))
-    degrees = sample_track(degrees, reference.fps, n_ticks, RATE, lead_s=-0.5 / reference.fps)
+    degrees = sample_track(degrees, reference.fps, n_ticks, RATE)
     degrees = degrees - degrees.mean(0)
     measured = degrees.std(0)
     sd_deg = np.exp(_REFERENCE_TRUST * np.log(measured + 0.05) + (1 - _REFERENCE_TRUST) * np.log(_SD_DEG))

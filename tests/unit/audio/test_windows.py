@@ -18,18 +18,20 @@ def test_impossible_rates_are_refused(fps):
         count_frames(1.0, fps)
 
 
-def test_a_frame_is_read_at_its_middle():
+def test_a_frame_is_read_at_its_timestamp():
     track = np.arange(101) / 100.0  # value = time
-    np.testing.assert_allclose(sample_track(track, 100, 25, 25), frame_times(25, 25), atol=1e-12)
-    np.testing.assert_allclose(sample_track(track, 100, 10, 25, lead_s=0.04), frame_times(10, 25) + 0.04, atol=1e-12)
+    assert frame_times(3, 25).tolist() == [0.0, 0.04, 0.08]
+    for lead_s in (0.0, 0.04):
+        read = sample_track(track, 100, 20, 25, lead_s=lead_s)
+        np.testing.assert_allclose(read[1:], frame_times(20, 25)[1:] + lead_s, atol=1e-12)
 
 
 def test_an_event_between_two_slow_frames_is_not_lost():
     track = np.zeros((101, 2))
-    track[50, 1] = 1.0
+    track[53, 1] = 1.0
     out = sample_track(track, 100, 5, 5)
     assert out.shape == (5, 2)
-    assert out[2, 1] > 0.02
+    assert out[3, 1] > 0.02
     assert not out[:, 0].any()
 
 

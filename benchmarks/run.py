@@ -10,7 +10,6 @@ import json
 import sys
 import tempfile
 import wave
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import facts
-from benchmarks.processes import Run, measure, once, talkhead
+from benchmarks.processes import measure, once, talkhead
 from benchmarks.stages import render_rates, video_rates
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -62,8 +61,8 @@ def bench(options: argparse.Namespace, folder: Path, console: Console) -> dict[s
     report: dict[str, Any] = {"machine": facts(), "seconds": options.seconds, "commands": {}, "stages": {}}
     speech = repeated(options.speech, options.seconds, folder / "speech.wav")
     console.log("start-up")
-    report["help"] = asdict(measure(talkhead("--help"), 5))
-    report["import"] = asdict(measure([sys.executable, "-c", "import talkhead"], 5))
+    report["help"] = measure(talkhead("--help"), 5)
+    report["import"] = measure([sys.executable, "-c", "import talkhead"], 5)
     for size in options.sizes:
         console.log(f"{size} px: commands")
         face = scaled(options.face, size, folder / f"face{size}.png")
@@ -78,7 +77,7 @@ def bench(options: argparse.Namespace, folder: Path, console: Console) -> dict[s
         short = once(talkhead("animate", face, speech, "-o", folder / "short.mp4", "--overwrite", "-q"))
         longer = repeated(options.speech, options.long, folder / "long.wav")
         long = once(talkhead("animate", face, longer, "-o", folder / "long.mp4", "--overwrite", "-q"))
-        report["memory"] = {"seconds": options.long, "short": asdict(short), "long": asdict(long)}
+        report["memory"] = {"seconds": options.long, "short": short, "long": long}
     return report
 
 
@@ -95,7 +94,7 @@ def commands(face: Path, speech: Path, size: int, options: argparse.Namespace, f
     for name, line in lines.items():
         run = measure(talkhead(*line, "--overwrite", "-q"), options.repeats)
         n_frames = n_frames_of(motion) if name != "animate" else round(options.seconds * FPS)
-        found[f"{name} {size}"] = asdict(run) | {"n_frames": n_frames, "frames_per_s": n_frames / run.wall_s}
+        found[f"{name} {size}"] = {**run, "n_frames": n_frames, "frames_per_s": n_frames / run["wall_s"]}
     return found
 
 
@@ -160,8 +159,7 @@ def show(report: dict[str, Any], console: Console) -> None:
 
 
 def _run_cells(run: dict[str, Any]) -> list[str]:
-    parts = Run(**{key: run[key] for key in ("wall_s", "cpu_s", "peak_mib")})
-    return [f"{parts.wall_s:.2f}", f"{parts.cpu_s:.2f}", f"{parts.peak_mib:.0f}"]
+    return [f"{run['wall_s']:.2f}", f"{run['cpu_s']:.2f}", f"{run['peak_mib']:.0f}"]
 
 
 if __name__ == "__main__":

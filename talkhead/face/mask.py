@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.errors import ShapeError
+from talkhead.errors import ShapeError, WeightsError
 from talkhead.face.crop import Crop, square_crop
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.matting import foreground_colors, refine_matte
@@ -49,7 +49,11 @@ def person_mask(image: U8, landmarks: Landmarks, *, using: FaceProvider | None =
     points = landmarks.points[:, :2] * (size[0] / width, size[1] / height)
     unit = landmarks.eye_distance * shrink
     oval = _oval(points, size, 0.97)
-    rough = _rough(work, points, unit, oval, using or provider())
+    try:
+        rough = _rough(work, points, unit, oval, using or provider())
+    except WeightsError as error:
+        log.warning("%s; the person is cut out by colour alone", error)
+        rough = _by_color(work, points, unit, oval)
     alpha = refine_matte(work.astype(np.float32) / 255, rough, unit)
     alpha = np.where(_connected(alpha, oval, unit), alpha, 0)
     alpha = np.maximum(alpha, oval)
@@ -91,12 +95,36 @@ def _rough(image: U8, points: npt.NDArray[np.float64], unit: float, oval: F32, e
     return np.maximum(rough, oval)
 
 
+def _by_color(image: U8, points: npt.NDArray[np.float64], unit: float, oval: F32) -> F32:
+    """Rough foreground without a network: colours like the head's, in the head and a cone of shoulders below it."""
+    import cv2
+
+    height, width = image.shape[:2]
+    shrink = max(1.0, unit / 40)
+    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    x, y = (np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), 0) + 0.5) * shrink
+    middle = points[list(OVAL)].mean(0)
+    across, down = (x - middle[0]) / unit, (y - middle[1]) / unit
+    head = (across / 1.0) ** 2 + ((down + 0.15) / 1.3) ** 2
+    body = np.abs(across) - np.clip(3 * (down - 0.75), 0, 3)
+    labels = np.where((head < 2) | ((body < 0) & (down > 0.75)), cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    labels[cv2.resize(oval, size, interpolation=cv2.INTER_AREA) > 0.5] = cv2.GC_FGD
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    if (labels == cv2.GC_BGD).any():
+        cv2.setRNGSeed(0)
+        cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    solid = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    soft = cv2.GaussianBlur(solid, (0, 0), 0.03 * unit / shrink + 0.5)
+    return np.maximum(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), oval)
+
+
 def _near_edge(rough: F32, unit: float) -> F32:
     """1 within 0.2 eye distances of where the probability is one half, 0 beyond 0.3."""
     import cv2
 
     solid = (rough > 0.5).astype(np.uint8)
-    away = sum(cv2.distanceTransform(side, cv2.DIST_L2, 3) for side in (solid, 1 - solid)) / unit
+    inside, outside = (cv2.distanceTransform(side, cv2.DIST_L2, 3) for side in (solid, 1 - solid))
+    away = np.asarray(inside + outside, np.float32) / unit
     return np.clip((0.3 - away) / 0.1, 0, 1).astype(np.float32)
 
 

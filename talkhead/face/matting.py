@@ -7,6 +7,8 @@ differ by more than their spread and the pixel lies on the line between them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,7 +46,7 @@ def refine_matte(image: F32, rough: F32, unit: float) -> F32:
     return alpha
 
 
-def foreground_colors(image: npt.NDArray[np.uint8], alpha: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+def foreground_colors(image: npt.NDArray[np.uint8], alpha: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
     """The picture with the colours of the solid foreground carried outward over edge and background.
 
     Mixed pixels keep their own detail: `I = alpha F + (1 - alpha) B` is solved for F with B extended likewise. Just
@@ -233,8 +235,9 @@ def _sampled(table: F32, x: F32, y: F32) -> F32:
     side = 4096
     n = len(x)
     pad = -n % side
-    grid = [np.pad(v, (0, pad)).reshape(-1, side) for v in (x, y)]
-    out = cv2.remap(np.ascontiguousarray(table), *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    grid_x, grid_y = (np.pad(v, (0, pad)).reshape(-1, side) for v in (x, y))
+    table = np.ascontiguousarray(table)
+    out = cv2.remap(table, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(out, np.float32).reshape(-1, table.shape[2])[:n]
 
 

@@ -92,7 +92,7 @@ class Network:
         self._time = 0
         self._packets: dict[str, Any] = {}
         self._names = [f"floats{i}" for i in range(spec.n_outputs)]
-        with _quiet_stderr():
+        with quiet_stderr():
             self._native = _bindings(folder)
             try:
                 self._native.resource_util.set_resource_dir(str(folder.parent))
@@ -171,11 +171,16 @@ def _bindings(folder: Path) -> Any:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keep what native code writes to file descriptor 2 off the user's screen; it goes to the debug log."""
     with _lock:
-        sys.stderr.flush()
-        saved = os.dup(2)
+        try:
+            saved = os.dup(2)
+        except OSError:  # no standard error at all: nothing to keep quiet
+            yield
+            return
+        if sys.stderr is not None:
+            sys.stderr.flush()
         with tempfile.TemporaryFile() as sink:
             os.dup2(sink.fileno(), 2)
             try:

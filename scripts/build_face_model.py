@@ -40,6 +40,9 @@ EYE_DISTANCE = 0.9  # units of 100 mm between the outer eye corners of the mean:
 FORWARD_LEAN = np.radians(3.5)
 MIRROR_AXES = np.array([-1.0, 1.0, 1.0])
 LIPS = sorted({*INNER_LIP_UPPER, *INNER_LIP_LOWER, *OUTER_LIP_UPPER, *OUTER_LIP_LOWER})
+# Rigid points that brows or a wrinkling nose still pull along; they count less in the pose.
+FOREHEAD = (151, 9, 8, 68, 298, 104, 333, 69, 299, 108, 337)
+NOSE_WINGS = (48, 278, 64, 294)
 # Squared errors of lips count more when the expression subspace is chosen: they are what viewers read.
 LIP_METRIC = 4.0
 LIDS = sorted({*EYE_A_UPPER, *EYE_A_LOWER, *EYE_B_UPPER, *EYE_B_LOWER})
@@ -163,7 +166,11 @@ def principal(fields: F64, n: int, metric: F64) -> tuple[F64, F64]:
 
 
 def _signed(component: F64) -> F64:
-    return component * np.sign(component[np.argmax(np.abs(component))])
+    """The sign under which a component opens the mouth, or else its largest number is positive."""
+    field = component.reshape(-1, 3)
+    opening = field[13, 1] - field[14, 1]
+    decides = opening if abs(opening) > 0.02 else component[np.argmax(np.abs(component))]
+    return component if decides > 0 else -component
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +189,7 @@ class Statistics:
 
 def learn(people: list[Person]) -> Statistics:
     """Mean and bases of a set of people."""
-    weights = np.zeros(N_POINTS)
-    weights[list(RIGID)] = 1.0
+    weights = pose_weights()
     metric = np.ones(N_POINTS)
     metric[LIPS] = LIP_METRIC
     mean = people[0].points[0] - people[0].points[0].mean(0)
@@ -203,6 +209,15 @@ def learn(people: list[Person]) -> Statistics:
     id_basis, _ = principal(offsets, N_ID, np.ones(N_POINTS))
     id_std = np.sqrt(((offsets.reshape(len(offsets), -1) @ id_basis.reshape(N_ID, -1).T) ** 2).sum(0))
     return Statistics(mean, weights, exp_basis, parity, exp_std, id_basis, id_std, aligned)
+
+
+def pose_weights() -> F64:
+    """How much each point says about the pose: those that rest on the skull."""
+    weights = np.zeros(N_POINTS)
+    weights[list(RIGID)] = 1.0
+    weights[list(FOREHEAD)] = 0.3
+    weights[list(NOSE_WINGS)] = 0.5
+    return weights
 
 
 def weighted_motion(aligned: list[Aligned]) -> F64:

@@ -7,6 +7,8 @@ subject, as in coefficient files: first the eye at image right.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,14 +39,16 @@ IRIS = np.array([IRIS_B, IRIS_A])
 CORNERS = np.array([[263, 362], [33, 133]])
 """(2, 2) outer and inner corner."""
 
-# Shares of the way the lids go when they close (docs/face-model.md): the upper lid, the lower lid, the crease.
-UPPER_SHARE = 0.93
+# Shares of the closing way: the upper lid goes most of it, the lower lid meets it a little, the crease follows.
+UPPER_SHARE = 0.95
 LOWER_SHARE = 0.05
 CREASE_SHARE = 0.38 * UPPER_SHARE
-# A shut upper lid ends this far below the lower lid's open line, in eye distances, so that no slit stays.
+# Openness that mesh detectors report for shut eyes (fullest blinks of the sample: -0.008 to 0.02).
+SHUT_OPENNESS = 0.003
+# So that no slit of eyeball stays, lids that are nearly shut overlap by this much, in eye distances ...
 OVERLAP = 0.01
-# Beyond this closure the open eye cannot be told from the closed one (the gap is divided by 1 - 0.98 closure).
-MAX_KNOWN_CLOSURE = 0.8
+# ... which sets in smoothly from this closure on; below it, closure and lid gap are proportional.
+SNAP_FROM = 0.7
 # 12 mm in units of 100 mm.
 EYEBALL_RADIUS = 0.12
 # Largest way of an iris inside its eye, in eye distances: farther, the picture's eye has no pixels to show.
@@ -53,7 +57,7 @@ MAX_IRIS_SHIFT = 0.06
 REST_IRIS_HEIGHT = 0.0
 
 
-def eye_distance(vertices: npt.NDArray[np.floating]) -> F64:
+def eye_distance(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     """Distance of the outer eye corners, (...), in the unit of the vertices (..., 478, 3)."""
     v = _checked(vertices)
     a, b = OUTER_EYE_CORNERS
@@ -61,13 +65,13 @@ def eye_distance(vertices: npt.NDArray[np.floating]) -> F64:
     return distance
 
 
-def lid_gaps(vertices: npt.NDArray[np.floating]) -> F64:
+def lid_gaps(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     """Upper minus lower lid points, (..., 2, 7, 3), of vertices (..., 478, 3)."""
     v = _checked(vertices)
     return v[..., UPPER, :] - v[..., LOWER, :]
 
 
-def eye_openness(vertices: npt.NDArray[np.floating]) -> F64:
+def eye_openness(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     """How far each eye is open: mean height of the five middle lid gaps in eye distances, (..., 2) left, right."""
     return openness_of_gaps(lid_gaps(vertices), eye_distance(vertices))
 
@@ -78,23 +82,17 @@ def openness_of_gaps(gaps: F64, distance: F64 | float) -> F64:
     return openness
 
 
-def shut_openness(gaps: F64, distance: F64 | float) -> F64:
-    """Openness (..., 2) that eyes with these open gaps have at closure 1 (slightly negative: the lids overlap)."""
-    return openness_of_gaps(_closed_gaps(gaps, np.ones(gaps.shape[:-2]), distance), distance)
-
-
-def set_lid_gaps(vertices: npt.NDArray[np.floating], gaps: F64) -> F64:
+def set_lid_gaps(vertices: npt.NDArray[np.floating[Any]], gaps: F64) -> F64:
     """Move both lids and the crease, in their usual shares, so that the gaps become (..., 2, 7, 3); a new array."""
     change = gaps - lid_gaps(vertices)  # (..., 2, 7, 3)
     v = np.array(np.broadcast_to(_checked(vertices), (*change.shape[:-3], N_POINTS, 3)))
-    whole = UPPER_SHARE + LOWER_SHARE
-    v[..., UPPER, :] += UPPER_SHARE / whole * change
-    v[..., LOWER, :] -= LOWER_SHARE / whole * change
-    v[..., CREASE, :] += CREASE_SHARE / whole * change
+    v[..., UPPER, :] += UPPER_SHARE * change
+    v[..., LOWER, :] -= LOWER_SHARE * change
+    v[..., CREASE, :] += CREASE_SHARE * change
     return v
 
 
-def close_eyelids(vertices: npt.NDArray[np.floating], closure: npt.ArrayLike) -> F64:
+def close_eyelids(vertices: npt.NDArray[np.floating[Any]], closure: npt.ArrayLike) -> F64:
     """Close the lids of open eyes over their eyeballs.
 
     The upper lid travels on an arc to just below the lower lid, the lower lid rises a little, the crease follows.
@@ -119,28 +117,26 @@ def close_eyelids(vertices: npt.NDArray[np.floating], closure: npt.ArrayLike) ->
 
 
 def open_eyelids(
-    vertices: npt.NDArray[np.floating], closure: npt.ArrayLike, rest: npt.NDArray[np.floating] | None = None
+    vertices: npt.NDArray[np.floating[Any]], closure: npt.ArrayLike, rest: npt.NDArray[np.floating[Any]] | None = None
 ) -> F64:
-    """Open eyes whose closure is known: the inverse of `close_eyelids` up to closure 0.8.
+    """Open eyes whose closure is known: the inverse of `close_eyelids` up to closure 0.7 (0.4 with `rest`).
 
     Args:
         vertices: (..., 478, 3), head frame. closure: how far they are closed now, (..., 2).
         rest: a face (478, 3) in the same unit whose open lids stand in where this face's cannot be known any more:
-            blended in between closure 0.4 and 0.8.
+            blended in between closure 0.4 and 0.7.
     Returns:
         (..., 478, 3), a new array with the eyes as open as the person usually holds them.
     Raises:
         ShapeError: an array has another shape.
     """
     v = _checked(vertices)
-    now = np.minimum(_pair("closure", closure), MAX_KNOWN_CLOSURE)[..., None, None]
+    given = _pair("closure", closure)
+    now = np.minimum(given, SNAP_FROM)[..., None, None]
     distance = eye_distance(v)[..., None, None, None]
-    gaps = lid_gaps(v)
-    whole = UPPER_SHARE + LOWER_SHARE
-    drop = np.array([0.0, -OVERLAP, 0.0]) * distance
-    opened = (gaps - UPPER_SHARE * now * drop) / (1 - whole * now)
+    opened = (lid_gaps(v) - now * _shut_gap(distance)) / (1 - now)
     if rest is not None:
-        share = np.clip((_pair("closure", closure)[..., None, None] - 0.4) / 0.4, 0.0, 1.0)
+        share = np.clip((given[..., None, None] - 0.4) / (SNAP_FROM - 0.4), 0.0, 1.0)
         opened = (1 - share) * opened + share * lid_gaps(rest)
     result = set_lid_gaps(v, opened)
     inside = np.clip(now[..., 0], 0.0, 1.0)
@@ -149,7 +145,7 @@ def open_eyelids(
     return result
 
 
-def measure_gaze(vertices: npt.NDArray[np.floating]) -> F64:
+def measure_gaze(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     """Where the eyes look relative to the head, (..., 2) radians: x to image right, y up; both eyes together."""
     v = _checked(vertices)
     distance = eye_distance(v)
@@ -158,7 +154,7 @@ def measure_gaze(vertices: npt.NDArray[np.floating]) -> F64:
     return gaze
 
 
-def aim_gaze(vertices: npt.NDArray[np.floating], gaze: npt.ArrayLike) -> F64:
+def aim_gaze(vertices: npt.NDArray[np.floating[Any]], gaze: npt.ArrayLike) -> F64:
     """Turn the irises, both by the same way, until the eyes look in a direction; a new array.
 
     Args:
@@ -188,14 +184,22 @@ def _iris_shift(v: F64) -> F64:
     return shift
 
 
-def _closed_gaps(gaps: F64, closure: F64, distance: F64 | float) -> F64:
+def _shut_gap(distance: F64) -> F64:
+    """The lid gap vector of eyes that detectors call shut, (..., 3)."""
+    gap: F64 = np.array([0.0, SHUT_OPENNESS, 0.0]) * distance
+    return gap
+
+
+def _closed_gaps(gaps: F64, closure: F64, distance: F64) -> F64:
     amount = closure[..., None, None]
-    drop = np.array([0.0, -OVERLAP, 0.0]) * np.asarray(distance)[..., None, None, None]
-    closed: F64 = gaps * (1 - (UPPER_SHARE + LOWER_SHARE) * amount) + UPPER_SHARE * amount * drop
+    size = distance[..., None, None, None]
+    t = np.clip((amount - SNAP_FROM) / (1 - SNAP_FROM), 0.0, 1.0)
+    snap = t * t * (3 - 2 * t) * (OVERLAP + SHUT_OPENNESS)
+    closed: F64 = gaps * (1 - amount) + amount * _shut_gap(size) - snap * size * np.array([0.0, 1.0, 0.0])
     return closed
 
 
-def _checked(vertices: npt.NDArray[np.floating]) -> F64:
+def _checked(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     v = np.asarray(vertices, np.float64)
     if v.shape[-2:] != (N_POINTS, 3):
         raise ShapeError("vertices", v.shape, f"(..., {N_POINTS}, 3)")

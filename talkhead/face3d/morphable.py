@@ -199,7 +199,7 @@ def encode_model(tensors: Mapping[str, F32], controls: list[str], prefix: str, p
     return save(arrays, {"talkhead": json.dumps(about, sort_keys=True)})
 
 
-def similarity_tangent(vertices: npt.NDArray[np.floating]) -> F64:
+def similarity_tangent(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     """Directions in which scale, rotation and translation move a shape (V, 3): (7, V, 3), not normalised."""
     v = np.asarray(vertices, np.float64)
     turns = [np.cross(axis, v) for axis in np.eye(3)]

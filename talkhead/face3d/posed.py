@@ -6,6 +6,8 @@ the photo's, lids closed, irises turned, head posed. At the photo's own coeffici
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,7 +34,7 @@ def absolute(coeffs: Coeffs, base: PhotoFit) -> Coeffs:
     own = base.coeffs
     if coeffs.exp is not None and coeffs.space != own.space:
         raise CoeffFileError(f"codes of space {coeffs.space} cannot move a face of space {own.space}")
-    tracks: dict[str, npt.NDArray[np.float32]] = {}
+    tracks: dict[str, Any] = {}
     for name in ("exp", "rot", "trans", "scale", "eyelid", "gaze"):
         held = np.repeat(getattr(own, name), len(coeffs), axis=0)
         given = getattr(coeffs, name)

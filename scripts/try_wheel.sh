@@ -9,6 +9,7 @@ trial=$checkout/build/trial
 limit_mb=15
 
 rm -rf "$trial" build/wheel
+mkdir -p "$trial"
 trap 'rm -rf "$trial"' EXIT
 "$python" -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { cat build/wheel.log >&2; exit 1; }
 wheel=$(echo build/wheel/talkhead-*.whl)

@@ -78,7 +78,9 @@ def from_sadtalker(argv: list[str]) -> list[str]:
 
 def from_edits(argv: list[str]) -> list[str]:
     """Every edit as one `--set` option: `--yaw+=5` -> `--set "yaw +=5"`, `--mirror` -> `--set mirror`."""
-    from talkhead.coeffs.edit import edit_kind, is_edit
+    from talkhead.cli.edit import OWN_OPTIONS
+    from talkhead.coeffs.edit import EDITS, edit_kind, is_edit
+    from talkhead.config import nearest
 
     out: list[str] = []
     rest = iter(range(len(argv)))
@@ -87,6 +89,8 @@ def from_edits(argv: list[str]) -> list[str]:
             return out + argv[i:]
         option = _OPTION.fullmatch(argv[i])
         if not option or not is_edit(option["name"]):
+            if option and f"--{option['name']}" not in OWN_OPTIONS and (close := nearest(option["name"], list(EDITS))):
+                raise UsageError(f"no such edit: --{option['name']}", hint=f"did you mean --{close}?")
             out.append(argv[i])
             continue
         name, value = option["name"], option["value"]

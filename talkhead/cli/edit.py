@@ -91,6 +91,9 @@ def command(
     options.report_coeffs(reporter, output, edit(files, changes, output, overwrite=overwrite))
 
 
+OWN_OPTIONS = options.names_of(command) | {"--help"}
+
+
 def _parsed(edits: list[str]) -> list[Edit]:
     """`--set "NAME VALUE"`, as cli/aliases.py writes them."""
     from talkhead.coeffs.edit import Edit, parse_edit

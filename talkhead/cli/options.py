@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -159,6 +159,16 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
 
     run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
     return run
+
+
+def names_of(command: Callable[..., None]) -> frozenset[str]:
+    """All spellings of a command's own options."""
+    found: set[str] = set()
+    for parameter in inspect.signature(command).parameters.values():
+        for info in get_args(parameter.annotation)[1:]:
+            # Inside Annotated, Typer keeps the first name where a default would be.
+            found |= {name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)}
+    return frozenset(name for name in found if name.startswith("-"))
 
 
 def parse_fps(text: str) -> float | None:

@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 
 from talkhead.cli.aliases import from_edits, from_sadtalker, normalized
@@ -5,14 +7,14 @@ from talkhead.errors import UsageError
 
 
 def test_sadtalker_command_line_becomes_ours():
-    theirs = (
+    theirs = shlex.split(
         "--driven_audio a.wav --source_image b.png --result_dir out --still --preprocess full --size 256 "
         "--pose_style 3 --expression_scale 1.2 --ref_pose p.mp4 --ref_eyeblink e.mp4 --cpu"
-    ).split()
-    ours = (
+    )
+    ours = shlex.split(
         "b.png --result-dir out --pose-style still --framing full --size 256 --pose-style 3 --exp-scale 1.2 "
         "--ref-pose p.mp4 --ref-eyeblink e.mp4 --device cpu a.wav"
-    ).split()
+    )
     assert from_sadtalker(theirs) == ours
 
 

@@ -1,0 +1,126 @@
+"""What every system in the registry must do; a new one is tested by being listed."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.file import read_coeffs, write_coeffs
+from talkhead.media.audio import Waveform
+from talkhead.pipelines.choose import build, choose_system, has_weights, systems_for
+from talkhead.protocols import Drive, Stage
+from talkhead.systems import NAMES, info
+
+REPO = Path(__file__).resolve().parents[2]
+BUILT_STAGES = ("render", "audio2coeff", "pose")  # the others are pipelines around these
+
+
+def offering(stage):
+    """Names of the systems that offer a stage, as test parameters; without weights they are skipped."""
+    names = [system.name for system in systems_for(stage)]
+    return [
+        pytest.param(name, marks=[] if has_weights(info(name)) else pytest.mark.skip(reason="weights are not here"))
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="module")
+def speech():
+    """1.3 s of rising tone in bursts."""
+    t = np.arange(20800) / 16000
+    samples = 0.4 * np.sin(2 * np.pi * (200 * t + 500 * t**2)) * (np.sin(2 * np.pi * 3 * t) > -0.3)
+    return Waveform(samples.astype(np.float32), 16000)
+
+
+@pytest.fixture(scope="module")
+def source():
+    """The example photo at 160 px."""
+    from PIL import Image
+
+    from talkhead.pipelines.inputs import open_source
+
+    with Image.open(REPO / "examples" / "face.jpg") as photo:
+        return open_source(np.asarray(photo.convert("RGB").resize((160, 160))))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_description(name):
+    system = info(name)
+    assert system.name == name
+    assert system.stages and set(system.stages) <= set(get_args(Stage))
+    assert system.paper and system.licence and system.spaces
+    run = importlib.import_module(system.module)
+    for stage in set(system.stages) & set(BUILT_STAGES):
+        assert callable(getattr(run, f"build_{stage}"))
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+def test_some_system_does_every_stage_without_downloads(stage):
+    assert not choose_system("auto", stage).weights
+
+
+@pytest.mark.parametrize("name", offering("audio2coeff"))
+@pytest.mark.parametrize("fps", [25.0, 30.0])
+def test_audio2coeff(name, speech, fps):
+    listen = build(info(name), "audio2coeff")
+    coeffs = listen(speech, fps=fps, seed=3, articulation=1.0, blinks=True)
+    assert isinstance(coeffs, Coeffs)
+    assert coeffs.fps == fps
+    assert abs(len(coeffs) - 1.3 * fps) <= 1
+    assert coeffs.exp is not None and "exp" in coeffs.relative
+    assert any(coeffs.space.startswith(space) for space in info(name).spaces)
+    assert coeffs.exp.std() > 0
+    again = listen(speech, fps=fps, seed=3, articulation=1.0, blinks=True)
+    for track, value in coeffs.tensors().items():
+        np.testing.assert_array_equal(value, getattr(again, track))
+
+
+@pytest.mark.parametrize("name", offering("pose"))
+def test_pose(name, speech):
+    move = build(info(name), "pose")
+    coeffs = move(speech, fps=25.0, seed=3, style="natural", motion=1.0, reference=None)
+    assert abs(len(coeffs) - 1.3 * 25) <= 1
+    assert coeffs.rot is not None and "rot" in coeffs.relative
+    np.testing.assert_allclose(coeffs.rot[0], 0, atol=1e-6)
+    np.testing.assert_array_equal(
+        coeffs.rot, move(speech, fps=25.0, seed=3, style="natural", motion=1.0, reference=None).rot
+    )
+    other = move(speech, fps=25.0, seed=4, style="natural", motion=1.0, reference=None)
+    assert np.abs(other.rot - coeffs.rot).max() > 1e-3
+    still = move(speech, fps=25.0, seed=3, style="natural", motion=0.0, reference=None)
+    np.testing.assert_allclose(still.rot, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", offering("render"))
+def test_render(name, source, tmp_path):
+    renderer = build(info(name), "render")(source, size=96, framing="full")
+    assert max(renderer.size) == 96
+    rot = np.zeros((4, 3), np.float32)
+    rot[:, 1] = [0, 0.05, 0.1, 0.15]
+    coeffs = Coeffs(space="pose", fps=25.0, n_frames=4, rot=rot, relative=frozenset({"rot"}))
+    frames = list(renderer.render(Drive(coeffs=coeffs)))
+    width, height = renderer.size
+    assert [(frame.shape, frame.dtype) for frame in frames] == [((height, width, 3), np.uint8)] * 4
+    assert not any(np.shares_memory(a, b) for a, b in zip(frames, frames[1:], strict=False))
+    assert np.abs(frames[0].astype(int) - frames[3]).mean() > 0.2, "the head does not turn"
+    write_coeffs(tmp_path / "c.safetensors", coeffs)
+    again = renderer.render(Drive(coeffs=read_coeffs(tmp_path / "c.safetensors")))
+    for first, second in zip(frames, again, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", offering("render"))
+def test_render_streams(name, source):
+    """The first frame of an hour comes at once."""
+    renderer = build(info(name), "render")(source, size=64, framing="full")
+    n_frames = 90_000
+    coeffs = Coeffs(
+        space="pose", fps=25.0, n_frames=n_frames, rot=np.zeros((n_frames, 3), np.float32), relative=frozenset({"rot"})
+    )
+    frames = renderer.render(Drive(coeffs=coeffs))
+    assert next(frames).shape == (*renderer.size[::-1], 3)

@@ -13,7 +13,6 @@ import talkhead
 from talkhead.cli import app
 from talkhead.errors import EnvironmentProblem, InputError, WeightsError
 
-
 COMMANDS = (
     *("animate", "reenact", "render", "extract", "audio2coeff", "pose", "edit", "frontalize"),
     *("inspect", "systems", "doctor", "verify"),

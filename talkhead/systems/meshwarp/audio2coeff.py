@@ -122,16 +122,17 @@ def brow_accents(prosody: Prosody, n_frames: int, fps: float, rng: np.random.Gen
     track, moments = np.zeros(n_frames), frame_times(n_frames, fps)
     if len(nuclei) < 3:
         return track
-    last = -np.inf
+    threshold, last = np.percentile(stress, 75), -np.inf
     for step, strength in zip(nuclei, stress, strict=True):
         when = step / 100.0
-        if strength < np.percentile(stress, 75) or when - last < 1.5 or rng.random() < 0.35:
+        if strength < threshold or when - last < 1.5 or rng.random() < 0.35:
             continue
-        t = moments - (when - 0.1)
+        near = slice(*np.searchsorted(moments, [when - 0.2, when + 0.5]))
+        t = moments[near] - (when - 0.1)
         rise = np.clip(t / 0.12 + 0.5, 0.0, 1.0)
         fall = np.clip((t - 0.1) / 0.4, 0.0, 1.0)
         bump = np.sin(0.5 * np.pi * rise) ** 2 * np.cos(0.5 * np.pi * fall) ** 2
-        track = np.maximum(track, _BROW_RAISE * float(rng.uniform(0.4, 1.0)) * bump)
+        track[near] = np.maximum(track[near], _BROW_RAISE * float(rng.uniform(0.4, 1.0)) * bump)
         last = when
     return track
 

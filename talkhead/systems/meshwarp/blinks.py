@@ -83,8 +83,10 @@ def blink_track(
     for start in blink_times(n_frames / fps, rng, phrase_ends_s, config):
         pace, depth = float(rng.uniform(0.85, 1.25)), float(rng.uniform(0.93, 1.0))
         shut_s = max(config.shut_s * pace, 1.0 / fps)
-        profile = _profile(moments - start, config.closing_s * pace, shut_s, config.opening_s * pace)
-        closure = np.maximum(closure, depth * profile)
+        span = np.searchsorted(moments, [start, start + (config.closing_s + config.opening_s) * pace + shut_s])
+        near = slice(*span)
+        profile = _profile(moments[near] - start, config.closing_s * pace, shut_s, config.opening_s * pace)
+        closure[near] = np.maximum(closure[near], depth * profile)
     return np.repeat(closure[:, None], 2, 1).astype(np.float32)
 
 
@@ -112,7 +114,9 @@ def gaze_track(n_frames: int, fps: float, rng: np.random.Generator, extent: floa
     start, here = float(rng.uniform(0.6, 2.0)), np.zeros(2)
     while start < moments[-1]:
         there = rng.normal(0.0, 1.0, 2) * (0.035, 0.018) * (1.0 if rng.random() < 0.6 else 0.3)
-        share = np.clip((moments - start) / 0.04, 0.0, 1.0)[:, None]
-        gaze = np.where(share > 0, here + share * (there - here), gaze)
-        here, start = there, start + float(np.clip(rng.lognormal(0.2, 0.6), 0.5, 4.0))
+        following = start + float(np.clip(rng.lognormal(0.2, 0.6), 0.5, 4.0))
+        rest = slice(*np.searchsorted(moments, [start, following + 0.04]))
+        share = np.clip((moments[rest] - start) / 0.04, 0.0, 1.0)[:, None]
+        gaze[rest] = here + share * (there - here)
+        here, start = there, following
     return (extent * np.clip(gaze, -0.08, 0.08)).astype(np.float32)

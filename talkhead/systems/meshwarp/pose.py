@@ -182,9 +182,10 @@ def _nods(prosody: Prosody, n_ticks: int, rng: np.random.Generator) -> F64:
         if strength < threshold or when - last < 0.6 or rng.random() < 0.3:
             continue
         size = float(np.clip(0.5 + 0.5 * (strength - threshold) / spread, 0.4, 1.4) * rng.uniform(0.7, 1.2))
-        phase = (moments - when) / 0.22
+        near = slice(*np.searchsorted(moments, [when - 1.0, when + 2.0]))
+        phase = (moments[near] - when) / 0.22
         # Down on the vowel, a little above the start afterwards.
-        track += size * (np.exp(-0.5 * phase**2) - 0.35 * np.exp(-0.5 * ((phase - 2.0) / 1.2) ** 2))
+        track[near] += size * (np.exp(-0.5 * phase**2) - 0.35 * np.exp(-0.5 * ((phase - 2.0) / 1.2) ** 2))
         last = when
     return track * np.clip(moments / 0.5, 0.0, 1.0)
 

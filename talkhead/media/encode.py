@@ -41,20 +41,23 @@ class _Container(NamedTuple):
     has_faststart: bool = False
 
 
-_MP4 = _Container(("h264", "h265", "vp9", "av1"), frozenset({"aac", "mp3", "ac3", "alac"}), has_faststart=True)
+_PCM = frozenset({"pcm_s16le", "pcm_s24le"})
+_MP4_SOUND = frozenset({"aac", "aac-he", "mp3", "ac3", "alac"})
+_MP4 = _Container(("h264", "h265", "vp9", "av1"), _MP4_SOUND, has_faststart=True)
 _CONTAINERS: Mapping[str, _Container] = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": _MP4,
-    ".mkv": _Container(
-        ("h264", "h265", "vp9", "av1", "ffv1"), frozenset({"aac", "mp3", "ac3", "opus", "vorbis", "flac", "pcm_s16le"})
-    ),
-    ".webm": _Container(("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus"),
+    ".mov": _MP4._replace(copied_sound=_MP4_SOUND | _PCM),
+    # Not AAC, MP3, Vorbis: the samples their encoders put in front would be heard here, the sound 16 to 25 ms late.
+    ".mkv": _Container(("h264", "h265", "vp9", "av1", "ffv1"), frozenset({"ac3", "opus", "flac"}) | _PCM, "libopus"),
+    ".webm": _Container(("vp9", "av1"), frozenset({"opus"}), "libopus"),
 }
 # Largest crf of each encoder; ffv1 is lossless and has none.
 _MAX_CRF: Mapping[Codec, int] = {"h264": 51, "h265": 51, "vp9": 63, "av1": 63, "ffv1": 51}
-# Samples of one packet of the codecs that are copied: the grain in which copied sound can be cut.
-_PACKET_SAMPLES: Mapping[str, int] = {"aac": 2048, "mp3": 1152, "ac3": 1536, "alac": 4096, "opus": 960, "flac": 4608}
+# Samples of one packet: the grain in which copied sound can be cut. The others have packets of any size.
+_PACKET_SAMPLES: Mapping[str, int] = {"aac": 1024, "aac-he": 2048, "mp3": 1152, "ac3": 1536, "alac": 4096, "opus": 960}
+# `probe` reads two decimals.
+_DURATION_ERROR_S = 0.005
 # sRGB pixels through the BT.601 matrix of yuv.py, said so in the file.
 _COLOUR = ("-color_range", "tv", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "bt709")
 
@@ -241,13 +244,10 @@ class VideoWriter:
 
     def _can_copy(self, audio: MediaInfo, length: float) -> bool:
         frame = 1 / self.fps
-        packet = _PACKET_SAMPLES.get(audio.audio_codec, 1024) / max(audio.sample_rate, 1)
-        return (
-            audio.audio_codec in self._container.copied_sound
-            and not self._audio_start_s
-            and packet < frame
-            and audio.duration_s > length - frame
-        )
+        packet = _PACKET_SAMPLES.get(audio.audio_codec, audio.sample_rate) / audio.sample_rate
+        fits = packet < frame or audio.duration_s <= length + _DURATION_ERROR_S
+        is_long_enough = audio.duration_s > length - frame + _DURATION_ERROR_S
+        return audio.audio_codec in self._container.copied_sound and not self._audio_start_s and fits and is_long_enough
 
 
 class FrameFolderWriter:

@@ -46,8 +46,9 @@ class MediaInfo:
         n_frames_estimate: `duration_s * fps`, rounded; the true count may differ by some frames.
         rotation: degrees the picture is turned for showing, one of 0, 90, 180, 270 in most files.
         has_video, has_audio: cover pictures of sound files do not count as video.
-        video_index, audio_index: stream numbers, -1 without. video_codec, audio_codec: names, "" without.
-        sample_rate: of the sound, 0 without. colour: the tags in brackets after the pixel format.
+        video_index, audio_index: stream numbers, -1 without. video_codec, audio_codec: names, "" without; `aac-he` is
+            told from `aac` because its packets are longer. sample_rate: of the sound, 0 without.
+        colour: the tags in brackets after the pixel format.
         is_duration_exact: the container's header promises the length. metadata: tags of the container.
     """
 
@@ -227,6 +228,8 @@ def _parse_video(index: int, description: str) -> _Video | None:
 
 def _parse_audio(index: int, description: str) -> _Audio | None:
     codec = _codec(description)
+    if codec == "aac" and "HE-AAC" in description:
+        codec = "aac-he"
     sample_rate = _SAMPLE_RATE.search(description)
     return _Audio(index, codec, int(sample_rate[1])) if codec and sample_rate else None
 

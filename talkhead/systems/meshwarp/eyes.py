@@ -199,7 +199,7 @@ def _paint_eye(  # noqa: PLR0913
                 continue
             top, bottom, fold = look_up(upper, fx), look_up(lower, fx), look_up(crease, fx)
             begin = look_up(lash_top, fx)
-            ends = ramp(-0.02, 0.06, fx) * ramp(-0.02, 0.06, 1.0 - fx)
+            ends = ramp(-0.04, 0.10, fx) * ramp(-0.04, 0.10, 1.0 - fx)
             sx = affine[0, 0] * px + affine[0, 1] * py + affine[0, 2]
             sy = affine[1, 0] * px + affine[1, 1] * py + affine[1, 2]
             inside = ramp(-soft, soft, fy - top) * ramp(-soft, soft, bottom - fy) * ramp(-0.01, 0.02, fx) * ramp(
@@ -302,8 +302,8 @@ def _lid_plate(
     skin_luma = max(float(skin @ _LUMA), 1.0)
     inner = (2 * cv2.GaussianBlur(hidden, (0, 0), max(0.6, 0.04 * eye_px)) - 0.6).clip(0, 1)[..., None]
     own_luma = (filled @ _LUMA)[..., None]
-    lifted = own_luma + 0.75 * (np.minimum(0.97 * skin_luma, 1.6 * own_luma) - own_luma)
-    filled = filled + 0.8 * inner * (skin * (lifted / skin_luma) - filled)
+    lifted = own_luma + 0.4 * (np.minimum(0.95 * skin_luma, 1.3 * own_luma) - own_luma)
+    filled = filled + 0.55 * inner * (skin * (lifted / skin_luma) - filled)
     blurred = cv2.GaussianBlur(colors, (0, 0), max(0.8, 0.01 * eye_px))
     residual = (colors - blurred)[near]
     grain_sd = float(np.clip(np.median(np.abs(residual)) * 1.48, 0, 6)) if len(residual) else 0.0

@@ -81,8 +81,8 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
     luma = float(skin @ np.array([0.299, 0.587, 0.114]))
     white = _eye_white(image, landmarks, luma)
     tint = skin / max(luma, 1.0)
-    neutral = 0.62 * np.ones(3) + 0.38 * tint
-    teeth = np.clip(1.16 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
+    neutral = 0.48 * np.ones(3) + 0.52 * tint
+    teeth = np.clip(1.08 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
     chroma = float(np.clip((tint.max() - tint.min()) / 0.12, 0.0, 1.0))  # a grey photo gets a grey mouth
     lips = np.median([_mean_color(image, landmarks[i, :2], 0.01 * eye_px) for i in (14, 17, 84, 314, 0, 37, 267)], 0)
     gap = _inner_gap(face)
@@ -93,8 +93,8 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
         own=own,
         own_origin=own_origin,
         seam=_seam(face, gap),
-        cavity=_toned(np.array([0.30, 0.125, 0.115]) * luma, chroma),
-        tongue=_toned(np.array([0.74, 0.40, 0.40]) * luma, chroma),
+        cavity=_toned(np.array([0.42, 0.185, 0.175]) * luma, chroma),
+        tongue=_toned(np.array([0.84, 0.48, 0.47]) * luma, chroma),
         line=(0.45 * lips).astype(np.float32),
         opening=gap,
         eye_px=eye_px,
@@ -201,8 +201,8 @@ def _paint_mouth(  # noqa: PLR0913
             light *= 1.0 - 0.34 * u * u
             depth = ramp(0.0, 0.16, (fy - top) * chord)
             # the tongue rests behind the lower teeth
-            tx, ty = mx / 0.21, (my - lower_shift - 0.035) / 0.085
-            body = ramp(1.15, 0.55, np.sqrt(tx * tx + ty * ty))
+            tx, ty = mx / 0.23, (my - lower_shift - 0.03) / 0.115
+            body = ramp(1.20, 0.55, np.sqrt(tx * tx + ty * ty))
             groove = 1.0 - 0.16 * np.exp(-((mx / 0.02) ** 2))
             lower_a = teeth * sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, 3) / 255.0
             upper_a = teeth * sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, 3) / 255.0
@@ -214,8 +214,8 @@ def _paint_mouth(  # noqa: PLR0913
             tooth_light = (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
             lower_light = light * (0.62 + 0.3 * depth)
             for c in range(3):
-                value = np.float64(cavity[c]) * (0.55 + 0.45 * depth)
-                value += body * (tongue[c] * groove * (0.70 + 0.25 * depth) - value)
+                value = np.float64(cavity[c]) * (0.66 + 0.34 * depth)
+                value += body * (tongue[c] * groove * (0.74 + 0.24 * depth) - value)
                 value += lower_a * (sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, c) * lower_light / max(light, 0.2) - value)
                 value *= light
                 value += upper_a * (sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, c) * tooth_light - value)
@@ -329,5 +329,7 @@ def _own_teeth(image: U8, landmarks: F64, gap: float, lips: F64, eye_px: float) 
     bright = lab[..., 0] / max(float(lip_lab[0]), 1.0)
     toothlike = np.clip((0.85 - redness) / 0.4, 0, 1) * np.clip((bright - 0.55) / 0.35, 0, 1)
     alpha = cv2.GaussianBlur(inner * toothlike, (0, 0), max(0.5, 0.006 * eye_px))
-    alpha *= _smooth(0.04, 0.075, gap)  # a slit shows too little of the teeth to be worth keeping
+    # Only a row shown nearly whole is worth keeping; a strip of it would lie on the painted row like a brace.
+    columns = alpha[:, alpha.shape[1] // 3 : -(alpha.shape[1] // 3) or None]
+    alpha *= _smooth(0.045, 0.08, float(columns.sum(0).mean()) / eye_px)
     return np.dstack([crop, np.clip(alpha * 255, 0, 255).astype(np.uint8)]), (x0, y0)

@@ -9,8 +9,10 @@ import numpy.typing as npt
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
-# Mirrored content is stretched to twice its width: a post that stands a little way off does not come out again at once.
+# Mirrored content is stretched to twice its width and taken from a narrow band (eye distances) to and fro: a post or
+# curtain that stands a little way off must not come out again behind the head.
 _SQUEEZE = 0.5
+_BAND = 0.16
 
 
 def push_pull(colors: F32, weight: F32) -> F32:
@@ -90,9 +92,9 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
             steps = index - blurred
             if backwards:
                 steps, blurred = steps[flip], (height if axis == 0 else width) - 1 - blurred[flip]
-                at = blurred + _SQUEEZE * steps
+                at = blurred + _depth(steps, eye_px)
             else:
-                at = blurred - _SQUEEZE * steps
+                at = blurred - _depth(steps, eye_px)
             grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
             map_x, map_y = (grid_x, at.astype(np.float32)) if axis == 0 else (at.astype(np.float32), grid_y)
             inside = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)
@@ -104,6 +106,13 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
             total += weight
             best = np.maximum(best, valid)
     return colors / np.maximum(total, 1e-9)[..., None], best * (total > 0)
+
+
+def _depth(steps: F32, eye_px: float) -> F32:
+    """How far outside the hole a pixel `steps` inside it looks: to and fro within the band, pixels."""
+    band = max(2.0, _BAND * eye_px)
+    phase = np.mod(_SQUEEZE * steps, 2 * band)
+    return np.minimum(phase, 2 * band - phase).astype(np.float32)
 
 
 def _last_known(hole: U8, axis: int) -> F32:

@@ -25,20 +25,20 @@ def _crossing(xa: float, ya: float, xb: float, yb: float, y: float) -> float:
 
 @numba.njit(**_NJIT)  # type: ignore[misc]
 def rasterize_map(
-    vertices: F32, triangles: npt.NDArray[np.int32], texture_xy: F32, gains: F32, depth: F32, xy: F32, gain: F32
+    vertices: F32, triangles: npt.NDArray[np.int32], texture_xy: F32, surface: F32, depth: F32, xy: F32, gain: F32
 ) -> None:
     """Z-buffered backward map: where in the texture each pixel looks, scanline by scanline.
 
     Args:
         vertices: (V, 3) float32, pixels and depth away from the camera. triangles: (F, 3).
-        texture_xy: (V, 2) position in the texture. gains: (V,) shading gain. depth: (H, W) work space.
-        xy: (H, W, 2), overwritten; uncovered pixels become `OUTSIDE`. gain: (H, W), overwritten.
+        texture_xy: (V, 2) position in the texture. surface: (V, 2) shading gain and solidity (1 hides
+            the background whatever the matte says, -1 shows it). depth: (H, W) work space. xy: (H, W, 2), overwritten; uncovered
+            pixels become `OUTSIDE`. gain: (H, W, 2) interpolated surface, overwritten.
     """
     height, width = depth.shape
     half = np.float32(0.5)
     depth[:] = np.float32(1e30)
     xy[:] = OUTSIDE
-    gain[:] = np.float32(1.0)
     for f in range(triangles.shape[0]):
         i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
         x0, y0 = vertices[i, 0], vertices[i, 1]
@@ -55,13 +55,15 @@ def rasterize_map(
         l2x, l2y = (y0 - y1) * inv, (x1 - x0) * inv
         z0, dz1, dz2 = vertices[i, 2], vertices[j, 2] - vertices[i, 2], vertices[k, 2] - vertices[i, 2]
         zx, zy = dz1 * l1x + dz2 * l2x, dz1 * l1y + dz2 * l2y
-        a0, b0, c0 = texture_xy[i, 0], texture_xy[i, 1], gains[i]
+        a0, b0, c0, s0 = texture_xy[i, 0], texture_xy[i, 1], surface[i, 0], surface[i, 1]
         a1, a2 = texture_xy[j, 0] - a0, texture_xy[k, 0] - a0
         b1, b2 = texture_xy[j, 1] - b0, texture_xy[k, 1] - b0
-        c1, c2 = gains[j] - c0, gains[k] - c0
+        c1, c2 = surface[j, 0] - c0, surface[k, 0] - c0
+        s1, s2 = surface[j, 1] - s0, surface[k, 1] - s0
         ax, ay = a1 * l1x + a2 * l2x, a1 * l1y + a2 * l2y
         bx, by = b1 * l1x + b2 * l2x, b1 * l1y + b2 * l2y
         cx, cy = c1 * l1x + c2 * l2x, c1 * l1y + c2 * l2y
+        sx, sy = s1 * l1x + s2 * l2x, s1 * l1y + s2 * l2y
         for y in range(top, bottom):
             yc = np.float32(y) + half
             lo, hi = np.float32(1e30), np.float32(-1e30)
@@ -79,7 +81,8 @@ def rasterize_map(
             left = max(int(np.ceil(lo - half)), 0)
             right = min(int(np.ceil(hi - half)), width)
             dy = yc - y0
-            zr, ar, br, cr = z0 + zy * dy, a0 + ay * dy, b0 + by * dy, c0 + cy * dy
+            zr, ar, br = z0 + zy * dy, a0 + ay * dy, b0 + by * dy
+            cr, sr = c0 + cy * dy, s0 + sy * dy
             for x in range(left, right):
                 dx = np.float32(x) + half - x0
                 z = zr + zx * dx
@@ -87,7 +90,8 @@ def rasterize_map(
                     depth[y, x] = z
                     xy[y, x, 0] = ar + ax * dx
                     xy[y, x, 1] = br + bx * dx
-                    gain[y, x] = cr + cx * dx
+                    gain[y, x, 0] = cr + cx * dx
+                    gain[y, x, 1] = sr + sx * dx
 
 
 @numba.njit(**_NJIT)  # type: ignore[misc]
@@ -99,7 +103,7 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
 
     Args:
         photo, plate: (H, W, 3) uint8. warped: (H, W, 4) uint8 foreground colour and matte. xy: (H, W, 2) texture
-            positions, pixel centres at integers. gain: (H, W) shading. offset, zoom: texture = (photo + offset) *
+            positions, pixel centres at integers. gain: (H, W, 2) shading and solidity. offset, zoom: texture = (photo + offset) *
             zoom - 0.5. out: (H, W, 3) uint8, overwritten.
     """
     one, two, half, zero, full = np.float32(1), np.float32(2), np.float32(0.5), np.float32(0), np.float32(255)
@@ -110,26 +114,26 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
         fy0 = shift - np.float32(y)
         for x in range(out.shape[1]):
             u = xy[y, x, 0]
-            a = warped[y, x, 3]
             if u <= OUTSIDE:
                 for c in range(3):
                     out[y, x, c] = plate[y, x, c]
                 continue
             fx, fy = u * per_pixel + shift - np.float32(x), xy[y, x, 1] * per_pixel + fy0
             motion = fx * fx + fy * fy
-            g = gain[y, x]
+            g = gain[y, x, 0]
+            solid = gain[y, x, 1]
+            matte = max(np.float32(warped[y, x, 3]) * to_unit * (one + min(solid, zero)), solid)
             if motion < still_px and abs(g - one) < still_gain:
                 for c in range(3):
                     out[y, x, c] = photo[y, x, c]
-            elif a == 0 and motion > half:
+            elif matte <= zero and motion > half:
                 for c in range(3):
                     out[y, x, c] = plate[y, x, c]
-            elif a == 255 and motion > half:
+            elif matte >= one and motion > half:
                 for c in range(3):
                     out[y, x, c] = np.uint8(min(np.float32(warped[y, x, c]) * g + half, full))
             else:
                 m = min(one, two * np.sqrt(motion))
-                matte = np.float32(a) * to_unit
                 for c in range(3):
                     moved = matte * np.float32(warped[y, x, c]) * g + (one - matte) * np.float32(plate[y, x, c])
                     still = np.float32(photo[y, x, c]) * (one + matte * (g - one))

@@ -18,7 +18,7 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.errors import InputError
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.mask import person_mask
-from talkhead.face.topology import N_SKIN
+from talkhead.face.topology import MIRROR, N_SKIN, OVAL
 from talkhead.face3d.fit import PhotoFit, fit_photo
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.geometry import euler_to_matrix
@@ -37,6 +37,7 @@ from talkhead.systems.meshwarp.mouth import Mouth, paint_mouth, prepare_mouth
 from talkhead.systems.meshwarp.plates import background_plate, foreground_layer
 from talkhead.systems.meshwarp.raster import composite, rasterize_map, soften_folds
 from talkhead.systems.meshwarp.shading import Light, fit_light
+from talkhead.systems.meshwarp.symmetry import Completion, blend_completion, plan_completion
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +101,14 @@ class MeshwarpRenderer:
         x0, y0, x1, y1 = self._box
         vertices = self.mesh.deform(motion.skin, motion.pose, self.config.torso_follow)
         vertices[:, :2] -= (x0, y0)
-        gains = self.light.gains(motion.skin, motion.pose)
+        self._surface[:, 0] = self.light.gains(motion.skin, motion.pose)
         rasterize_map(
-            vertices, self.mesh.triangles, self._texture_xy, gains, self._depth, self._map_xy, self._map_gain
+            vertices, self.mesh.triangles, self._texture_xy, self._surface, self._depth, self._map_xy, self._map_gain
         )
         warped = cv2.remap(
             self._texture, self._map_xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
         )
+        self._complete(warped, vertices, motion)
         composite(
             self.image[y0:y1, x0:x1], self._plate, warped, self._map_xy, self._map_gain, float(self._pad),
             float(self._zoom), self._composed,
@@ -125,6 +127,19 @@ class MeshwarpRenderer:
         )  # fmt: skip
         return frame
 
+    def _complete(self, warped: U8, vertices: F32, motion: FrameMotion) -> None:
+        """Put skin of the near half where a turned photo shows none of the far half; in place."""
+        if not self._completion.is_needed:
+            return
+        surface = self._completion.surface(motion.skin, motion.pose)
+        if surface[:, 0].max() < 0.01:
+            return
+        xy, mixed = np.empty_like(self._map_xy), np.zeros_like(self._map_gain)
+        mirrored = self._texture_xy[MIRROR[:N_SKIN]]
+        rasterize_map(vertices[:N_SKIN], self.model.triangles, mirrored, surface, self._depth, xy, mixed)
+        other = cv2.remap(self._texture, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        blend_completion(warped, other, xy, mixed)
+
     def _prepare(self) -> None:
         """Everything that does not change from frame to frame."""
         image, points = self.image, self.landmarks.points
@@ -135,13 +150,15 @@ class MeshwarpRenderer:
         reach = _extended(region, self.size, pad)
         self.mesh: HeadMesh = build_mesh(points, self.fit.vertices, pose, self.model.triangles, reach, self.size)
         x0, y0, x1, y1 = self._box = region
-        alpha = person_mask(image, self.landmarks)[y0:y1, x0:x1]
+        matte = person_mask(image, self.landmarks)
+        alpha = matte[y0:y1, x0:x1]
         crop = np.ascontiguousarray(image[y0:y1, x0:x1])
         self._plate = background_plate(crop, alpha, eye_px)
         layer = foreground_layer(crop, alpha, self._plate, eye_px)
         self._pad = pad
         self._zoom, self._texture = _texture(layer, pad)
         self.light: Light = fit_light(image, self.mesh, points, self.model.triangles, self.config.shading)
+        self._completion: Completion = plan_completion(self.fit.vertices, pose, self.light)
         self._source_xy: F64 = np.ascontiguousarray(points[:, :2])
         self._eyes: tuple[Eye, Eye] = (
             prepare_eye(image, points, EYE_A, eye_px),
@@ -153,7 +170,9 @@ class MeshwarpRenderer:
         self._texture_xy = np.ascontiguousarray(texture_xy, np.float32)
         self._depth = np.empty((height, width), np.float32)
         self._map_xy = np.empty((height, width, 2), np.float32)
-        self._map_gain = np.empty((height, width), np.float32)
+        self._map_gain = np.empty((height, width, 2), np.float32)
+        self._surface = np.zeros((len(self.mesh.source), 2), np.float32)
+        self._surface[:, 1] = vertex_solidity(self.mesh, self.model.triangles, matte)
         self._composed = np.empty((height, width, 3), np.uint8)
 
 
@@ -163,6 +182,50 @@ def pose_of(coeffs: Coeffs, t: int = 0) -> Pose:
     return Pose(
         rotation=euler_to_matrix(coeffs.rot[t]), trans=coeffs.trans[t].astype(np.float64), scale=float(coeffs.scale[t])
     )
+
+
+def vertex_solidity(mesh: HeadMesh, triangles: npt.NDArray[np.int32], matte: F32) -> F32:
+    """How each vertex overrides the matte, (V,): 1 hides the background, 0 leaves the matte alone, -1 shows it.
+
+    In a turned photo points of the far cheek lie on the background, and the face must not get holes there; outer
+    vertices behind that cheek carry the cheek's own pixels, which must not appear a second time beside it.
+
+    Args:
+        mesh: of the photo. triangles: (F, 3) of the face. matte: (H, W) of the whole photo, 0..1.
+    """
+    solidity = np.zeros(len(mesh.source), np.float32)
+    solidity[:N_SKIN] = 1
+    solidity[list(OVAL)] = 0
+    reach = max(2, round(0.10 * mesh.eye_px))
+    corner = np.floor(mesh.source[:N_SKIN].min(0)) - 2 * reach
+    extent = np.ceil(mesh.source[:N_SKIN].max(0) - corner).astype(int) + 2 * reach
+    covered = np.zeros(extent[::-1], np.uint8)
+    for triangle in mesh.source[triangles] - corner:
+        cv2.fillConvexPoly(covered, np.round(triangle).astype(np.int32), 1)
+    oval = mesh.source[list(OVAL)]
+    inset = max(1, round(0.02 * mesh.eye_px))
+    behind = _marked(cv2.erode(covered, np.ones((2 * inset + 1, 2 * inset + 1), np.uint8)), oval - corner)
+    # Where hair goes on behind the cheek it may well appear; only an open background must not get cheek-coloured.
+    centre = oval.mean(0)
+    outwards = (oval - centre) / np.maximum(np.linalg.norm(oval - centre, axis=1, keepdims=True), 1e-6)
+    behind &= ~_marked((matte > 0.5).astype(np.uint8), oval + 0.35 * mesh.eye_px * outwards)
+    if not behind.any():
+        return solidity
+    outer = mesh.source[N_SKIN:]
+    near_hidden = behind[np.linalg.norm(outer[:, None] - oval[None], axis=2).argmin(1)]
+    at_face = _marked(cv2.dilate(covered, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)), outer - corner)
+    solidity[N_SKIN:][near_hidden & at_face] = -1
+    solidity[np.array(OVAL)[behind]] = -1
+    return solidity
+
+
+def _marked(mask: U8, points: F64) -> npt.NDArray[np.bool_]:
+    """Which points (N, 2) lie on set pixels; outside the mask none does."""
+    x, y = np.floor(points).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
+    marked = np.zeros(len(points), bool)
+    marked[inside] = mask[y[inside], x[inside]] > 0
+    return marked
 
 
 def frame_source(source: Source, config: RenderConfig) -> Framed:

@@ -1,0 +1,85 @@
+"""Completing a turned face: skin that the photo shows edge-on or not at all is taken from the other half of the face.
+
+Only where the surface has turned towards the camera since the photo, so that the photo itself is never replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.face.topology import MIRROR, N_SKIN
+from talkhead.systems.meshwarp.mesh import Pose, smoothstep
+from talkhead.systems.meshwarp.raster import OUTSIDE
+from talkhead.systems.meshwarp.shading import Light, vertex_normals
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+U8 = npt.NDArray[np.uint8]
+
+# Facing is the z of a unit normal in camera axes: 1 looks into the camera, 0 is edge-on.
+_POOR = (0.18, 0.50)  # below the first the photo's own texture is useless, above the second it is good
+_BETTER = (0.10, 0.30)  # the other half must face the camera by this much more
+_TURNED = (0.03, 0.14)  # and the surface must have turned this much towards it
+_MIN_VERTICES = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """What a photo lacks on its far side.
+
+    Attributes:
+        potential: (468,) how much of a vertex would come from the other half. facing: (468,) in the photo.
+        tone: (468,) brightness ratio of this side to the other. triangles: of the face.
+    """
+
+    potential: F64
+    facing: F64
+    tone: F64
+    triangles: npt.NDArray[np.int32]
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the photo is turned far enough for any of this to matter."""
+        return int((self.potential > 0.3).sum()) >= _MIN_VERTICES
+
+    def surface(self, face: F64, pose: Pose) -> F32:
+        """Per vertex of the skin: blend towards the other half, and tone; (468, 2) float32."""
+        facing = (vertex_normals(face[:N_SKIN], self.triangles) @ pose.rotation.T)[:, 2]
+        weight = self.potential * smoothstep(*_TURNED, facing - self.facing)
+        return np.stack([weight, self.tone], 1).astype(np.float32)
+
+
+def plan_completion(face: F64, pose: Pose, light: Light) -> Completion:
+    """Find what the far side of a photo lacks.
+
+    Args:
+        face: (478, 3) the photo's own vertices, head frame. pose: of the photo. light: fitted to it.
+    """
+    facing = (vertex_normals(face[:N_SKIN], light.triangles) @ pose.rotation.T)[:, 2]
+    other = MIRROR[:N_SKIN]
+    poor = 1 - smoothstep(*_POOR, facing)
+    better = smoothstep(*_BETTER, facing[other] - facing)
+    tone = np.clip(light.rest_shade / light.rest_shade[other], 0.6, 1.5)
+    return Completion(potential=poor * better, facing=facing, tone=tone, triangles=light.triangles)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, boundscheck=False)  # type: ignore[misc]
+def blend_completion(warped: U8, other: U8, xy: F32, surface: F32) -> None:
+    """Mix the other half's colours into `warped` (H, W, 4), in place.
+
+    Args:
+        other: (H, W, 4) samples of the other half. xy: (H, W, 2) its map. surface: (H, W, 2) blend and tone.
+    """
+    for y in range(warped.shape[0]):
+        for x in range(warped.shape[1]):
+            weight = surface[y, x, 0]
+            if xy[y, x, 0] <= OUTSIDE or weight < np.float32(0.004):
+                continue
+            for c in range(3):
+                value = np.float32(other[y, x, c]) * surface[y, x, 1]
+                mixed = np.float32(warped[y, x, c]) + weight * (value - np.float32(warped[y, x, c])) + np.float32(0.5)
+                warped[y, x, c] = np.uint8(min(mixed, np.float32(255.0)))

@@ -1,9 +1,10 @@
 """Build talkhead/data/meshwarp_face.safetensors: mean face, identity and expression bases, named controls.
 
-    python scripts/build_face_model.py MEDIA_FOLDER [--landmarks CACHE_FOLDER] [-o OUT] [--leave-out CLIP]
+    python scripts/build_face_model.py POINTS_FOLDER [--media MEDIA_FOLDER] [-o OUT] [--leave-out CLIP]
 
-MEDIA_FOLDER holds `faces/` and `video/`. The method is described in docs/face-model.md. The result depends only on the
-tracked points: two runs over one cache give the same bytes.
+With `--media` the pictures of MEDIA_FOLDER/faces and the clips of MEDIA_FOLDER/video are tracked first and their mesh
+points stored in POINTS_FOLDER. The method is described in docs/face-model.md. The model depends on the stored points
+only: two runs give the same bytes. Afterwards run scripts/stamp_manifest.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from skimage import data
 
+from talkhead.face.mesh import FaceTracker, choose_face
 from talkhead.face.topology import (
     EYE_A_LOWER,
     EYE_A_UPPER,
@@ -32,7 +35,11 @@ from talkhead.face3d import eyes
 from talkhead.face3d.morphable import F64, encode_model, remove_similarity
 from talkhead.face3d.pose import solve_poses
 from talkhead.geometry import euler_to_matrix
+from talkhead.media.image import read_image
+from talkhead.media.video import open_clip
 
+# Faces to take from a still, from the left, where not one.
+N_FACES = {"two_people": 2, "no_human_face": 0}
 N_ID = 14
 N_EXP = 28
 EYE_DISTANCE = 0.9  # units of 100 mm between the outer eye corners of the mean: the scale convention
@@ -277,35 +284,40 @@ def scalars(frames: F64) -> dict[str, F64]:
         "protrusion": z(0, 17, 37, 267, 84, 314) - skull_depth,
         "corner-depth": z(61, 291) - skull_depth,
         "tuck-depth": z(14, 87, 317) - skull_depth,
-        "brow-inner": y(107, 336, 55, 285) - y(133, 362),
-        "brow-outer": y(105, 334, 63, 293) - y(33, 263),
+        # Heights in the head frame, not over the eyes: else lowering the eyes would count as raising the brows.
+        "brow-inner": y(107, 336, 55, 285),
+        "brow-outer": y(105, 334, 63, 293),
+        "eye-height": y(33, 133, 362, 263),
+        "lid-height": y(145, 159, 374, 386),
+        "forehead": y(10, 109, 338, 127, 356),
         "furrow": distance(55, 285),
-        "cheek": y(50, 280, 205, 425) - y(33, 263),
-        "nose": y(48, 278, 64, 294) - y(168),
+        "cheek": y(50, 280, 205, 425),
+        "nose": y(48, 278, 64, 294),
     }
 
 
-BROWS = {"brow-inner": 0.0, "brow-outer": 0.0, "furrow": 0.0}
-MOUTH = {"open": 0.0, "jaw": 0.0, "width": 0.0, "corner": 0.0, "upper": 0.0, "protrusion": 0.0}
+SKULL = {"eye-height": 0.0, "lid-height": 0.0, "forehead": 0.0}
+BROWS = SKULL | {"brow-inner": 0.0, "brow-outer": 0.0, "furrow": 0.0}
+MOUTH = SKULL | {"open": 0.0, "jaw": 0.0, "width": 0.0, "corner": 0.0, "upper": 0.0, "protrusion": 0.0}
 # Value 1 of each control as changes of scalars ("as strong as a person naturally does it"): what is not named follows
 # as it usually does in the sample.
 CONTROLS: dict[str, dict[str, float]] = {
     "jaw-open": BROWS | {"open": 0.25, "jaw": 0.20},
     "lip-open": BROWS | {"open": 0.14},
     "lip-close": BROWS | {"open": -0.14, "jaw": 0.0, "width": 0.0},
-    "pucker": BROWS | {"width": -0.15, "protrusion": 0.04, "open": 0.0},
-    "funnel": BROWS | {"width": -0.10, "protrusion": 0.05, "open": 0.08},
+    "pucker": BROWS | {"width": -0.13, "protrusion": 0.03, "open": 0.0},
+    "funnel": BROWS | {"width": -0.08, "protrusion": 0.04, "open": 0.07},
     "mouth-wide": BROWS | {"width": 0.12, "open": 0.0, "corner": 0.0},
-    "smile": BROWS | {"width": 0.12, "corner": 0.06, "cheek": 0.03, "open": 0.0},
-    "frown": {"corner": -0.05, "open": 0.0, "brow-outer": 0.0},
+    "smile": BROWS | {"width": 0.10, "corner": 0.06, "cheek": 0.025, "open": 0.0},
+    "frown": SKULL | {"corner": -0.06, "open": 0.0, "brow-outer": 0.0},
     "lip-press": BROWS | {"upper-thick": -0.025, "lower-thick": -0.03, "open": 0.0, "width": 0.0},
     "lip-tuck": BROWS | {"open": 0.02, "lower-thick": -0.02, "tuck-depth": -0.03, "width": 0.0},
     "upper-lip-raise": BROWS | {"upper": 0.05, "open": 0.06, "jaw": 0.0},
     "lower-lip-depress": BROWS | {"open": 0.08, "jaw": 0.0, "upper": 0.0, "width": 0.0},
-    "brow-raise": MOUTH | {"brow-inner": 0.07, "brow-outer": 0.08},
-    "brow-furrow": MOUTH | {"furrow": -0.04, "brow-inner": -0.04},
-    "cheek-raise": BROWS | {"cheek": 0.03, "open": 0.0, "jaw": 0.0},
-    "nose-wrinkle": {"nose": 0.03, "upper": 0.03, "brow-inner": -0.02, "jaw": 0.0, "open": 0.02},
+    "brow-raise": MOUTH | {"brow-inner": 0.05, "brow-outer": 0.055},
+    "brow-furrow": MOUTH | {"furrow": -0.03, "brow-inner": -0.025},
+    "cheek-raise": SKULL | {"cheek": 0.025, "open": 0.0, "jaw": 0.0, "width": 0.0, "corner": 0.015},
+    "nose-wrinkle": SKULL | {"nose": 0.02, "upper": 0.02, "brow-inner": -0.015, "jaw": 0.0, "open": 0.01, "width": 0.0},
 }
 
 
@@ -357,26 +369,42 @@ def model_bytes(found: Statistics, people: list[Person]) -> bytes:
     return encode_model(arrays, list(CONTROLS), "meshwarp", provenance)
 
 
-def read_cache(folder: Path) -> list[Person]:
-    """People tracked before: clips `NAME.npz` with `L` (T, 478, 3) pixels, stills in `stills.npz`."""
+def track_media(media: Path, folder: Path) -> None:
+    """Track every clip and every face of the stills; store `NAME.npz`: points (T, 478, 3) pixels, size, fps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted((media / "video").glob("*.mp4")):
+        with open_clip(path) as clip:
+            tracker = FaceTracker(clip.fps, name=path.name)
+            points = [found.points for found in tracker.track_clip(clip) if found is not None]
+            np.savez(folder / f"{path.stem}.npz", points=np.array(points), size=clip.size, fps=clip.fps)
+    stills = {path.stem: read_image(path).pixels for path in sorted((media / "faces").iterdir())}
+    stills["astronaut"] = data.astronaut()
+    for name, pixels in stills.items():
+        for index in range(N_FACES.get(name, 1)):
+            points = choose_face(pixels, index, name=name).points[None]
+            np.savez(folder / f"{name}-{index}.npz", points=points, size=pixels.shape[1::-1], fps=1.0)
+
+
+def read_points(folder: Path) -> list[Person]:
+    """What `track_media` stored, clips first."""
     people = []
     for path in sorted(folder.glob("*.npz")):
-        stored = np.load(path)
-        if path.stem == "stills":
-            people += [Person(name, stored[name][None, :N_POINTS] * [1, -1, -1]) for name in sorted(stored.files)]
-        else:
-            people.append(Person(path.stem, stored["L"].astype(np.float64) * [1, -1, -1]))
+        with np.load(path) as stored:
+            people.append(Person(path.stem, stored["points"].astype(np.float64) * [1, -1, -1]))
     return sorted(people, key=lambda person: (not person.is_clip, person.name))
 
 
 def main() -> None:
     """Build and write the model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("landmarks", type=Path)
+    parser.add_argument("points", type=Path)
+    parser.add_argument("--media", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("talkhead/data/meshwarp_face.safetensors"))
     parser.add_argument("--leave-out", action="append", default=[])
     options = parser.parse_args()
-    people = [person for person in read_cache(options.landmarks) if person.name not in options.leave_out]
+    if options.media:
+        track_media(options.media, options.points)
+    people = [person for person in read_points(options.points) if person.name not in options.leave_out]
     found = learn(people)
     options.output.write_bytes(model_bytes(found, people))
 

@@ -54,7 +54,7 @@ EYEBALL_RADIUS = 0.12
 # Largest way of an iris inside its eye, in eye distances: farther, the picture's eye has no pixels to show.
 MAX_IRIS_SHIFT = 0.06
 # Height of a forward-looking iris over the middle of the eye corners, in eye widths: mean of the model's faces.
-REST_IRIS_HEIGHT = 0.0
+REST_IRIS_HEIGHT = 0.065
 
 
 def eye_distance(vertices: npt.NDArray[np.floating[Any]]) -> F64:

@@ -17,7 +17,7 @@ F64 = npt.NDArray[np.float64]
 
 # Standard deviation of the frame-to-frame noise in faces that hold still (sample clips with real encoding noise):
 # expression codes; rotation in radians, log scale, shift in model units; openness in eye distances; gaze in radians.
-EXP_NOISE = 0.007
+EXP_NOISE = 0.005
 POSE_NOISE = (0.0025, 0.0025, 0.0025, 0.0006, 0.0008, 0.0008, 0.002)
 OPENNESS_NOISE = 0.001
 GAZE_NOISE = 0.02

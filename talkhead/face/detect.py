@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from talkhead.face.crop import Crop, square_crop
 from talkhead.face.providers import Detection, FaceProvider, Reach, provider
 
 U8 = npt.NDArray[np.uint8]
+Effort = Literal["quick", "normal", "everywhere"]
 MAX_SIDE = 1600
 """Pictures are reduced to this before the search: a 20 px face of a 4000 px picture is no source for a video."""
 TILE, TILE_STEP = 320, 160
@@ -25,14 +27,16 @@ TURNS = (0, 2, 1, 3)
 def detect_faces(
     image: U8,
     *,
-    everywhere: bool = False,
+    effort: Effort = "normal",
     turns: tuple[int, ...] = TURNS,
     using: FaceProvider | None = None,
 ) -> list[Detection]:
     """Faces of a picture, the largest first.
 
     Args:
-        image: (H, W, 3) uint8 RGB. everywhere: search for small faces even when larger ones were found.
+        image: (H, W, 3) uint8 RGB.
+        effort: "quick" skips the search for faces below a twelfth of the picture, "normal" makes it if nothing else
+            was found, "everywhere" always.
         turns: quarter turns to try, in this order, until one shows faces. using: provider; default `provider()`.
     Returns:
         Detections that overlap by less than 30 %; their scores are the detector's, no proof of a human face.
@@ -45,7 +49,7 @@ def detect_faces(
     small, scale = _reduced(image)
     for turn in turns:
         view = np.ascontiguousarray(np.rot90(small, turn))
-        found = _search(view, eyes, everywhere)
+        found = _search(view, eyes, effort)
         if found:
             back = _unturned(turn, small.shape[1], small.shape[0]) / scale
             return sorted((_mapped(f, back) for f in found), key=lambda f: -f.side)
@@ -57,24 +61,24 @@ def suppress_overlaps(found: list[Detection]) -> list[Detection]:
     kept: list[Detection] = []
     rest = sorted(found, key=lambda f: -f.score)
     while rest:
-        best = rest[0]
-        same = [f for f in rest if _overlap(best.bbox, f.bbox) >= OVERLAP]
+        best, *others = rest
+        same = [best, *(f for f in others if _overlap(best.bbox, f.bbox) >= OVERLAP)]
         weights = np.array([f.score for f in same]) / sum(f.score for f in same)
         x0, y0, x1, y1 = (float(v) for v in weights @ np.array([f.bbox for f in same]))
         keypoints = np.einsum("n,nkc->kc", weights, np.array([f.keypoints for f in same]))
         kept.append(Detection(bbox=(x0, y0, x1, y1), score=best.score, keypoints=keypoints))
-        rest = [f for f in rest if f not in same and _overlap(best.bbox, f.bbox) < OVERLAP]
+        rest = [f for f in others if _overlap(best.bbox, f.bbox) < OVERLAP]
     return kept
 
 
-def _search(view: U8, eyes: FaceProvider, everywhere: bool) -> list[Detection]:
+def _search(view: U8, eyes: FaceProvider, effort: Effort) -> list[Detection]:
     height, width = view.shape[:2]
     middle, side = (width / 2, height / 2), max(height, width)
     found = _found_in(view, square_crop(middle, side, eyes.detect_size("far")), eyes, "far", MIN_SCORE["far"])
-    if not found or everywhere:
+    if not found or effort == "everywhere":
         whole = square_crop(middle, side, eyes.detect_size("near"))
         found += _found_in(view, whole, eyes, "near", MIN_SCORE["near"])
-    if not found or everywhere:
+    if effort == "everywhere" or (effort == "normal" and not found):
         for crop in _tiles(width, height, eyes.detect_size("near")):
             inside = _found_in(view, crop, eyes, "near", MIN_SCORE["tile"])
             # A face cut by the tile's edge gives a wrong box; the next tile has it whole.
@@ -141,3 +145,6 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
     shared = max(0.0, width) * max(0.0, height)
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
     return shared / union if union > 0 else 0.0
+
+
+__all__ = ["Detection", "detect_faces", "suppress_overlaps"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import FaceChoiceError, FaceNotFoundError
-from talkhead.face.detect import TURNS, detect_faces
+from talkhead.face.detect import TURNS, Effort, detect_faces
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.likeness import difference
 from talkhead.face.looks import Looks, Roi, look_often, roi_of_detection, roi_of_points
@@ -106,16 +106,19 @@ def choose_face(
     return landmarks
 
 
-def _verified_faces(image: U8, mesher: FaceMesher, *, everywhere: bool) -> list[Looks]:
+def _verified_faces(image: U8, mesher: FaceMesher, *, everywhere: bool, quick: bool = False) -> list[Looks]:
     """Faces that hold a second look, the largest first; one only unless `everywhere`.
 
     A detector may take an upside-down face for an upright one; the looks then agree badly, and the best of all turns
-    of the picture is taken.
+    of the picture is taken. `quick` looks for upright faces of fair size only.
     """
+    if quick:
+        return _verified_in(image, mesher, "quick", 0, first_only=not everywhere)
     best: list[Looks] = []
-    for small_too in (True,) if everywhere else (False, True):
+    efforts: tuple[Effort, ...] = ("everywhere",) if everywhere else ("normal", "everywhere")
+    for effort in efforts:
         for turn in TURNS:
-            found = _verified_in(image, mesher, small_too, turn, first_only=not everywhere)
+            found = _verified_in(image, mesher, effort, turn, first_only=not everywhere)
             if found and (not best or found[0].deviation < best[0].deviation):
                 best = found
             if best and best[0].deviation <= DOUBTFUL_DEVIATION:
@@ -125,9 +128,9 @@ def _verified_faces(image: U8, mesher: FaceMesher, *, everywhere: bool) -> list[
     return best
 
 
-def _verified_in(image: U8, mesher: FaceMesher, small_too: bool, turn: int, *, first_only: bool) -> list[Looks]:
+def _verified_in(image: U8, mesher: FaceMesher, effort: Effort, turn: int, *, first_only: bool) -> list[Looks]:
     found: list[Looks] = []
-    for detection in detect_faces(image, everywhere=small_too, turns=(turn,), using=mesher.eyes):
+    for detection in detect_faces(image, effort=effort, turns=(turn,), using=mesher.eyes):
         looks = mesher.verified(image, roi_of_detection(detection), mesher.n_looks)
         if looks and not any(_same_place(looks, other) for other in found):
             found.append(looks)
@@ -234,15 +237,20 @@ class FaceTracker:
         return looks if looks.deviation <= MAX_DEVIATION else None
 
     def _find(self, frame: U8) -> Looks | None:
-        """Search the frame: near the last place if the face was lost just now, else by the first choice."""
+        """Search the frame: near the last place if the face was lost just now, else by the first choice.
+
+        A thorough search takes a second on a large frame, so it is made once per second of clip.
+        """
         if self._roi is None or self._missing >= self._patience:
-            found = _verified_faces(frame, self._mesher, everywhere=self._choice != "largest")
+            everywhere = not (isinstance(self._choice, str) and self._choice == "largest")
+            quick = self._missing % self._patience != 0
+            found = _verified_faces(frame, self._mesher, everywhere=everywhere, quick=quick)
             if not found:
                 return None
             if self._roi is not None and isinstance(self._choice, int):
                 return min(found, key=self._distance)
             return _chosen(frame, found, self._choice, self._name, self._mesher)
-        near = [f for f in detect_faces(frame, turns=(0,), using=self._mesher.eyes) if self._is_near(f)]
+        near = [f for f in detect_faces(frame, effort="quick", turns=(0,), using=self._mesher.eyes) if self._is_near(f)]
         for detection in near:
             looks = self._mesher.verified(frame, roi_of_detection(detection), self._mesher.n_looks)
             if looks:

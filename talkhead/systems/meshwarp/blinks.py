@@ -34,7 +34,7 @@ class BlinkConfig:
     shut_s: float = 0.04
     opening_s: float = 0.14
     phrase_reach_s: float = 0.8
-    double_share: float = 0.08
+    double_share: float = 0.05
 
 
 DEFAULT_BLINKS = BlinkConfig()

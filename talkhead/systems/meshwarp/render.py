@@ -34,7 +34,7 @@ from talkhead.systems.meshwarp.eyes import EYE_A, EYE_B, Eye, paint_eye, prepare
 from talkhead.systems.meshwarp.mesh import Box, HeadMesh, Pose, build_mesh
 from talkhead.systems.meshwarp.motion import FrameMotion, MotionResolver
 from talkhead.systems.meshwarp.mouth import Mouth, paint_mouth, prepare_mouth
-from talkhead.systems.meshwarp.plates import background_plate, foreground_layer
+from talkhead.systems.meshwarp.plates import background_plate, foreground_layer, settle_matte
 from talkhead.systems.meshwarp.raster import composite, rasterize_map, soften_folds
 from talkhead.systems.meshwarp.shading import Light, fit_light
 from talkhead.systems.meshwarp.symmetry import Completion, blend_completion, plan_completion
@@ -48,6 +48,7 @@ U8 = npt.NDArray[np.uint8]
 _MAX_TEXTURE_PIXELS = 6_000_000  # a region larger than this is sampled from the photo as it is
 _SHARPEN = (0.4, 1.0)  # amount and sigma (pixels of the doubled texture): undoes the blur of bilinear sampling
 _FOLD_JUMP = 1.3  # photo pixels by which a step of the map may differ from an even one
+_TURNED_PHOTO = np.radians(25.0)  # from this yaw on the far ear is hidden, and nothing real is lost behind the cheek
 _MIN_SIZE = 32  # a face needs some pixels
 
 
@@ -150,7 +151,7 @@ class MeshwarpRenderer:
         reach = _extended(region, self.size, pad)
         self.mesh: HeadMesh = build_mesh(points, self.fit.vertices, pose, self.model.triangles, reach, self.size)
         x0, y0, x1, y1 = self._box = region
-        matte = person_mask(image, self.landmarks)
+        matte = settle_matte(person_mask(image, self.landmarks), eye_px)
         alpha = matte[y0:y1, x0:x1]
         crop = np.ascontiguousarray(image[y0:y1, x0:x1])
         self._plate = background_plate(crop, alpha, eye_px)
@@ -196,6 +197,8 @@ def vertex_solidity(mesh: HeadMesh, triangles: npt.NDArray[np.int32], matte: F32
     solidity = np.zeros(len(mesh.source), np.float32)
     solidity[:N_SKIN] = 1
     solidity[list(OVAL)] = 0
+    if np.abs(np.arcsin(np.clip(mesh.pose.rotation[0, 2], -1, 1))) < _TURNED_PHOTO:
+        return solidity
     reach = max(2, round(0.10 * mesh.eye_px))
     corner = np.floor(mesh.source[:N_SKIN].min(0)) - 2 * reach
     extent = np.ceil(mesh.source[:N_SKIN].max(0) - corner).astype(int) + 2 * reach

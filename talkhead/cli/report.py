@@ -110,22 +110,22 @@ class Reporter:
         columns = (
             TextColumn("{task.description:>10}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.fields[of]}"),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[count]}"),
             TimeRemainingColumn(),
         )
         outermost = self._live is None
         if outermost:
             self._live = Progress(*columns, console=Console(stderr=True), transient=True)
             self._live.start()
-        task = self._live.add_task(name, total=total, of="?" if total is None else total, rate="")
+        task = self._live.add_task(name, total=total, count="")
         started, done = time.monotonic(), 0
 
         def advance(steps: int) -> None:
             nonlocal done
             done += steps
             elapsed = time.monotonic() - started
-            self._live.update(task, advance=steps, rate=f"{done / elapsed:.0f} frames/s" if elapsed > 0 else "")
+            rate = f", {done / elapsed:.0f} frames/s" if elapsed > 0 else ""
+            self._live.update(task, advance=steps, count=f"{done}/{'?' if total is None else total}{rate}")
 
         try:
             yield advance

@@ -20,6 +20,7 @@ def command(
     from talkhead.pipelines.verify import verify
 
     found = verify(video)
-    mark = f"{'found' if found.mark else 'not found'} (score {found.score:.1f}, needed {found.threshold:.1f})"
+    mark = "found" if found.mark else "not found"
+    mark += f" (score {found.score:.1f}, from {found.threshold:.1f} on it counts; {found.n_frames} frames looked at)"
     text = f"{video}\n  invisible mark  {mark}\n  note            {found.note or 'none'}"
     reporter.table(text, **found.as_dict())

@@ -105,7 +105,7 @@ def _face_detector() -> Finding:
 
     from talkhead.face.detect import detect_faces
 
-    detect_faces(np.zeros((64, 64, 3), np.uint8), everywhere=False)
+    detect_faces(np.zeros((64, 64, 3), np.uint8))
     return Finding(name="face detector", state="ok", found="runs")
 
 

@@ -10,11 +10,11 @@ from talkhead.pipelines.inputs import PathLike
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """What was found in a video.
+    """What was found in a video or picture.
 
     Attributes:
         path: the file. mark: whether the invisible mark is in the picture. score: how clearly, where `threshold` is the
-            least that counts. note: the comment in the container, "" without one.
+            least that counts. note: our note in the container, "" without one. n_frames: how many were looked at.
     """
 
     path: str
@@ -22,6 +22,7 @@ class Provenance:
     score: float
     threshold: float
     note: str
+    n_frames: int
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -32,19 +33,18 @@ def verify(video: PathLike) -> Provenance:
     """Look for the invisible mark and the note that talkhead puts into its videos.
 
     Args:
-        video: video or picture.
+        video: video or picture; the first minute is looked at.
     Raises:
         MediaError: unreadable, or without a picture.
     """
-    from talkhead.media.mark import THRESHOLD, detect_mark
-    from talkhead.media.video import open_clip
+    from talkhead.media.mark import verify_video
 
-    with open_clip(video) as clip:
-        report = detect_mark(clip)
+    report = verify_video(video)
     return Provenance(
         path=str(video),
-        mark=report.present,
-        score=float(report.score),
-        threshold=float(THRESHOLD),
-        note=clip.info.metadata.get("comment", ""),
+        mark=bool(report.present),
+        score=round(float(report.score), 2),
+        threshold=report.threshold,
+        note=report.note or "",
+        n_frames=report.n_frames,
     )

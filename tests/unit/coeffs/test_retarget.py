@@ -37,7 +37,7 @@ def driver(motion):
 def stranger(motion):
     own = motion.at(slice(0, 1))
     return own.replace(
-        id=own.id + 2,
+        id=-own.id,
         rot=np.array([[0.1, -0.2, 0.05]], np.float32),
         trans=np.array([[0.4, -0.3, 0]], np.float32),
         scale=np.array([250], np.float32),
@@ -157,7 +157,8 @@ def test_absolute_places_the_head_by_the_frame_posed_like_the_source(driver, spa
 
 
 def test_auto_tells_people_apart_by_identity(driver, stranger, space):
-    assert identity_distance(driver, stranger, space) == pytest.approx(2)
+    assert identity_distance(driver, stranger, space) == pytest.approx(2**0.5)
+    assert identity_distance(driver, driver, space) == 0
     assert identity_distance(driver, stranger.replace(id=None)) == float("inf")
     assert not is_same_person(driver, driver, None)
     assert retarget(driver, source=stranger, space=space).params["motion"] == "relative"

@@ -197,10 +197,9 @@ class VideoWriter:
     def _failure(self) -> MediaError | EnvironmentProblem:
         assert self._process is not None
         self._process.wait()
-        reason = self._process.reason()
-        if reason.startswith("Unknown encoder"):
-            return EnvironmentProblem(f"ffmpeg cannot write {self._codec}: {reason}", hint="choose another --codec")
-        return MediaError(f"cannot write {self.path}: {reason}")
+        if "Unknown encoder" in self._process.said:
+            return EnvironmentProblem(f"this ffmpeg has no encoder for {self._codec}", hint="choose another --codec")
+        return MediaError(f"cannot write {self.path}: {self._process.reason()}")
 
     def _encoder_arguments(self) -> list[str]:
         width, height = self._coded_size

@@ -23,7 +23,7 @@ def numbered(path: Path, fps: float, n_frames: int, size: tuple[int, int] = SIZE
 
 
 def numbers(path: Path, **options: object) -> list[int]:
-    return [int(frame[0, 0, 0]) // 4 for frame in open_clip(path, **options)]  # type: ignore[arg-type]
+    return [int(frame[0, 0, 0]) // 4 for frame in open_clip(path, **options)]
 
 
 def test_frames_come_as_they_are(tmp_path: Path):

@@ -89,6 +89,8 @@ def open_speech(audio: Audio) -> Iterator[OpenSpeech]:
 def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
     """Read coefficient files and merge them in order: tracks of later ones replace those of earlier ones.
 
+    Files of SadTalker (`.mat`), ARKit and OpenFace (`.csv`) are read too.
+
     Raises:
         CoeffFileError: a file breaks the format or their spaces differ. UsageError: none given, or rates differ.
     """
@@ -96,11 +98,17 @@ def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
     if not inputs:
         raise UsageError("no coefficient file given")
     check_one_stdin(inputs)
-    loaded = [item if isinstance(item, Coeffs) else read_coeffs(item) for item in inputs]
+    loaded = [item if isinstance(item, Coeffs) else _read_one(item) for item in inputs]
     merged = loaded[0]
     for later in loaded[1:]:
         merged = merged.merged(later)
     return merged
+
+
+def _read_one(path: str | Path) -> Coeffs:
+    from talkhead.coeffs.neighbours import import_neighbour, is_neighbour
+
+    return import_neighbour(path, known_space()) if is_neighbour(path) else read_coeffs(path)
 
 
 def _mention_others(pixels: npt.NDArray[np.uint8], name: str) -> None:

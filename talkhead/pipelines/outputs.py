@@ -50,8 +50,19 @@ def check_coeff_output(output: str | Path | None, *, overwrite: bool) -> None:
 
 
 def write_if_asked(coeffs: Coeffs, output: str | Path | None, *, overwrite: bool) -> Coeffs:
-    """Write coefficients to `output` unless it is None; returns them either way."""
-    if output is not None:
+    """Write coefficients to `output` unless it is None; returns them either way.
+
+    A name in `.csv` or `.mat` asks for blend shapes or SadTalker's format.
+    """
+    if output is None:
+        return coeffs
+    from talkhead.coeffs.neighbours import export_neighbour, is_neighbour
+
+    if is_neighbour(output):
+        from talkhead.face3d.morphable import load_builtin
+
+        export_neighbour(output, coeffs, load_builtin().space, overwrite)
+    else:
         write_coeffs(output, coeffs, overwrite)
     return coeffs
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from talkhead.errors import EnvironmentProblem, MediaError, OutputExistsError, ShapeError, UsageError
 from talkhead.media.ffmpeg import LOCAL_ONLY, FFmpeg, input_args, rate, run
 from talkhead.media.image import encode_png
-from talkhead.media.mark import NOTE, Label, Mark
+from talkhead.media.mark import Label, Mark, note
 from talkhead.media.output import atomic_output, check_output
 from talkhead.media.probe import MediaInfo, probe
 from talkhead.media.yuv import luma_plane, rgb_to_i420
@@ -116,7 +116,7 @@ class VideoWriter:
         self._coded_size = size if self._codec == "ffv1" else even
         self._mark = Mark(self._coded_size) if mark else None
         self._label = Label(size, label) if label else None
-        self._tags = {**(metadata or {}), **({"comment": NOTE} if mark else {})}
+        self._tags = {**(metadata or {}), **({"comment": note()} if mark else {})}
         self._pending: deque[Future[None]] = deque()
         self._stack = contextlib.ExitStack()
         self._process: FFmpeg | None = None

@@ -73,7 +73,7 @@ def read_image(path: str | Path) -> Image:
     """
     file = check_input(path)
     try:
-        with _no_bomb_warnings(), PillowImage.open(file, formats=_known_formats()) as picture:
+        with _quiet_pillow(), PillowImage.open(file, formats=_known_formats()) as picture:
             _check_pixels(file, picture.size)
             return _to_image(picture)
     except UnidentifiedImageError:
@@ -195,10 +195,10 @@ def _check_pixels(file: Path, size: tuple[int, int]) -> None:
 
 
 @contextlib.contextmanager
-def _no_bomb_warnings() -> Any:
-    # Pillow warns below our own limit and refuses above it; the limit here is 100 megapixels.
+def _quiet_pillow() -> Any:
+    # It warns of sizes below our own limit and of damaged marks that are ignored anyway.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
+        warnings.simplefilter("ignore")
         yield
 
 

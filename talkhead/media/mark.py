@@ -18,8 +18,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from talkhead import __version__
-
 if TYPE_CHECKING:
     from talkhead.media.video import Clip
 
@@ -27,7 +25,6 @@ U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 NOTE_WORDS = "synthetic media"
-NOTE = f"talkhead {__version__}; {NOTE_WORDS}"
 
 _SEED = 0x7A1C
 _CELLS = 64
@@ -58,6 +55,17 @@ class MarkReport:
     threshold: float = THRESHOLD
     note: str | None = None
     n_frames: int = 0
+
+
+@functools.cache
+def note() -> str:
+    """The comment written into marked files: program, version, and what the file is."""
+    from importlib import metadata
+
+    try:
+        return f"talkhead {metadata.version('talkhead')}; {NOTE_WORDS}"
+    except metadata.PackageNotFoundError:
+        return f"talkhead; {NOTE_WORDS}"
 
 
 class Mark:

@@ -36,7 +36,10 @@ from talkhead.systems.meshwarp.render import MeshwarpRenderer
 U8 = npt.NDArray[np.uint8]
 F64 = npt.NDArray[np.float64]
 LIPS = sorted({*INNER_LIP_UPPER, *INNER_LIP_LOWER, *OUTER_LIP_UPPER, *OUTER_LIP_LOWER})
-COLUMNS = ("clip", "frames", "all %", "lips %", "open r", "lag", "gain", "lid gain", "pitch", "yaw", "roll", "PSNR", "still", "SSIM", "still", "fps")  # fmt: skip
+COLUMNS = (
+    "clip", "frames", "all %", "lips %", "open r", "lag", "gain", "lid gain", "pitch", "yaw", "roll",
+    "PSNR", "still", "SSIM", "still", "fps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +88,9 @@ def _errors(driver: Tracked, again: Tracked, real: list[U8], made: list[U8]) -> 
     pose = np.degrees(np.abs(matrix_to_euler(np.stack(turns)))).mean(0).tolist()
     boxes = [_face_box(p, real[0].shape) for p in a]
     frames = np.flatnonzero(ok)
-    scores = np.array([[*_image_scores(real[t], made[t], box), *_image_scores(real[t], real[0], box)] for t, box in zip(frames[5::5], boxes[5::5], strict=True)])  # fmt: skip
-    psnr, ssim, still_psnr, still_ssim = scores.mean(0)
+    sample = list(zip(frames[5::5], boxes[5::5], strict=True))  # frame 0 held still would score infinity
+    psnr, ssim = np.mean([_image_scores(real[t], made[t], box) for t, box in sample], 0)
+    still_psnr, still_ssim = np.mean([_image_scores(real[t], real[0], box) for t, box in sample], 0)
     return [
         100 * distance[:, :468].mean(), 100 * distance[:, LIPS].mean(), np.corrcoef(open_a, open_b)[0, 1], best,
         np.polyfit(open_a, open_b, 1)[0], np.polyfit(lid_a, lid_b, 1)[0], *pose, psnr, still_psnr, ssim, still_ssim,
@@ -128,7 +132,9 @@ def _image_scores(a: U8, b: U8, box: tuple[int, int, int, int]) -> tuple[float, 
 
 def _sheet(real: list[U8], made: list[U8]) -> U8:
     picks = np.linspace(0, len(real) - 1, 8).astype(int)
-    rows = [np.hstack([cv2.resize(v[t], (240, 240), interpolation=cv2.INTER_AREA) for t in picks]) for v in (real, made)]
+    rows = [
+        np.hstack([cv2.resize(v[t], (240, 240), interpolation=cv2.INTER_AREA) for t in picks]) for v in (real, made)
+    ]
     return np.vstack(rows)
 
 

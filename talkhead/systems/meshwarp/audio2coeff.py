@@ -64,7 +64,7 @@ def audio2coeff(
     prosody = analyse(speech)
     mouth = mouth_tracks(speech, fps, prosody=prosody)
     n_frames = len(mouth.open)
-    blink_rng, brow_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 2])
+    blink_rng, brow_rng = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 2])
     exp = mouth_to_exp(mouth, model, articulation)
     if brows:
         exp = exp + brow_accents(prosody, n_frames, fps, brow_rng)[:, None] * _control(model.space, "brow-raise")

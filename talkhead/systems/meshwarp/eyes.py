@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +24,7 @@ from talkhead.face.topology import (
     IRIS_A,
     IRIS_B,
 )
+from talkhead.face3d.compiled import compiled
 from talkhead.systems.meshwarp.lens import (
     box_around,
     curve_table,
@@ -131,8 +131,9 @@ def paint_eye(
 
     Args:
         out: (H, W, 3) uint8, the composited frame region. source: (478, 2) landmarks of the photo, pixels.
-        rest: (478, 2) the photo's face under the frame's pose, without expression. skin: (478, 2)
-            the face as warped so far. target: (478, 2) the driven face, lids included. closure: 0..1 beyond the photo's own. origin: x, y of `out` in the frame.
+        rest: (478, 2) the photo's face under the frame's pose, without expression. skin: (478, 2) the
+            face as warped so far. target: (478, 2) the driven face, lids included. closure: 0..1 beyond the photo's
+            own. origin: x, y of `out` in the frame.
     """
     loops = eye.loops
     rigid = list(loops.rigid + loops.brow[:5])
@@ -168,7 +169,7 @@ def paint_eye(
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[misc]
+@compiled(fastmath=True)
 def _paint_eye(  # noqa: PLR0913
     out: U8,
     box: npt.NDArray[np.int64],
@@ -202,14 +203,23 @@ def _paint_eye(  # noqa: PLR0913
             ends = ramp(-0.04, 0.10, fx) * ramp(-0.04, 0.10, 1.0 - fx)
             sx = affine[0, 0] * px + affine[0, 1] * py + affine[0, 2]
             sy = affine[1, 0] * px + affine[1, 1] * py + affine[1, 2]
-            inside = ramp(-soft, soft, fy - top) * ramp(-soft, soft, bottom - fy) * ramp(-0.01, 0.02, fx) * ramp(
-                -0.01, 0.02, 1.0 - fx
+            inside = (
+                ramp(-soft, soft, fy - top)
+                * ramp(-soft, soft, bottom - fy)
+                * ramp(-0.01, 0.02, fx)
+                * ramp(-0.01, 0.02, 1.0 - fx)
             )
             inside *= active
             # the lid sheet grows out of the photo's own skin above the lashes and ends at the driven lid line
             sheet = plate * ends * ramp(fold, begin, fy) * ramp(-soft, soft, top - fy)
             # below the lid line of a nearly shut eye the skin continues until the lower lid
-            shut = plate * ends * ramp(0.05, 0.0, bottom - top) * ramp(-soft, soft, fy - top) * ramp(-soft, 2 * soft, bottom + 0.05 - fy)
+            shut = (
+                plate
+                * ends
+                * ramp(0.05, 0.0, bottom - top)
+                * ramp(-soft, soft, fy - top)
+                * ramp(-soft, 2 * soft, bottom + 0.05 - fy)
+            )
             sheet = max(sheet, shut)
             t = min(max((fy - begin) / max(top - begin, 0.02), 0.0), 1.0)
             round_light = 1.0 + 0.05 * (4.0 * t * (1.0 - t)) - 0.12 * t * t
@@ -223,7 +233,7 @@ def _paint_eye(  # noqa: PLR0913
             line = np.exp(-(((fy - top - 0.2 * soft) / (1.4 * soft)) ** 2)) * plate * ends
             line *= 0.55 + 0.35 * fx * (1.0 - fx) * 4.0
             for c in range(3):
-                value = np.float64(out[y, x, c])
+                value = float(out[y, x, c])
                 if sheet > 0:
                     value += sheet * (sample(lid, sx, sy, c) * round_light - value)
                 if inside > 0:
@@ -291,7 +301,9 @@ def _lid_plate(
     hidden_brow = _polygon_mask(middle + (brow_hull - middle) * (1.15, 1.5), crop.shape)
     colors = crop.astype(np.float32)
     luma = colors @ _LUMA
-    near = (cv2.dilate(hidden, np.ones((3, 3), np.uint8), iterations=max(1, round(0.06 * eye_px))) > 0) & (hidden < 0.02)
+    near = (cv2.dilate(hidden, np.ones((3, 3), np.uint8), iterations=max(1, round(0.06 * eye_px))) > 0) & (
+        hidden < 0.02
+    )
     usual = float(np.median(luma[near])) if near.any() else float(np.median(luma))
     # liner, lashes and spectacle rims are no skin, however near they are
     skinlike = np.clip((luma / max(usual, 1.0) - 0.55) / 0.25, 0, 1)

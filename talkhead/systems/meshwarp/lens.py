@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from talkhead.face3d.compiled import compiled
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -94,7 +95,7 @@ def fit_affine(points: F64, target: F64) -> F64:
     return solution
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")  # type: ignore[misc]
+@compiled(fastmath=True, inline="always")
 def look_up(table: F32, x: float) -> float:
     """Linear look-up of a curve table at x in [0, 1], held outside."""
     position = min(max(x, 0.0), 1.0) * (table.shape[0] - 1)
@@ -103,14 +104,14 @@ def look_up(table: F32, x: float) -> float:
     return table[i] * (1 - t) + table[i + 1] * t
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")  # type: ignore[misc]
+@compiled(fastmath=True, inline="always")
 def ramp(low: float, high: float, value: float) -> float:
     """Smoothstep of one number."""
     t = min(max((value - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")  # type: ignore[misc]
+@compiled(fastmath=True, inline="always")
 def sample(texture: npt.NDArray[np.uint8], x: float, y: float, channel: int) -> float:
     """Bilinear sample of one channel at pixel coordinates (centres at +0.5), clamped to the border."""
     h, w = texture.shape[0], texture.shape[1]

@@ -107,7 +107,10 @@ class MotionResolver:
         absolute codes must have been measured against the same neutral face.
         """
         driver = self._coeffs
-        if driver.id is None or identity_distance(driver, fit.coeffs, self._model.space) >= RetargetConfig().same_person:
+        if (
+            driver.id is None
+            or identity_distance(driver, fit.coeffs, self._model.space) >= RetargetConfig().same_person
+        ):
             return fit.coeffs
         eye_open = driver.params.get("eye_open")
         return fit_photo(landmarks, size, self._model, id_codes=driver.id, eye_open=eye_open).coeffs
@@ -136,7 +139,7 @@ class MotionResolver:
         if not self._warned and (size > 1).any():
             worst = int(np.argmax(size))
             log.warning(
-                "the head turns %.0f degrees (%s) away from the photo; held below %.0f, where a photo has nothing to show",
+                "the head turns %.0f degrees (%s) away from the photo; held below %.0f: a photo shows no more",
                 np.degrees(np.abs(angles[worst])), ("pitch", "yaw", "roll")[worst], np.degrees(_LIMITS[worst]),
             )  # fmt: skip
             self._warned = True

@@ -1,4 +1,4 @@
-"""The inside of the mouth: cavity, tongue and both rows of teeth behind the driven lips, the photo's own teeth if it shows them.
+"""The inside of the mouth: cavity, tongue and teeth behind the driven lips; the photo's own teeth if it shows them.
 
 Upper teeth are rigid with the skull, lower teeth and tongue with the jaw. Colours follow the photo: its skin
 luminance, its eye-whites, its lips. Works in place on the composited frame.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from talkhead.face.topology import (
     OUTER_LIP_LOWER,
     OUTER_LIP_UPPER,
 )
+from talkhead.face3d.compiled import compiled
 from talkhead.systems.meshwarp.config import UNITS_PER_EYE_DISTANCE
 from talkhead.systems.meshwarp.lens import (
     box_around,
@@ -53,8 +53,8 @@ class Mouth:
     Attributes:
         upper, lower: (h, w, 4) uint8 painted rows. own: (h, w, 4) uint8 crop of the photo's own interior with its
             tooth mask, or an empty array. own_origin: x, y of that crop. seam: (3,) head-frame point where closed
-            lips meet. cavity, tongue, line: (3,) colours. opening: of the photo, eye distances. rest_scale: of the photo's
-            pose.
+            lips meet. cavity, tongue, line: (3,) colours. opening: of the photo, eye distances.
+            rest_scale: of the photo's pose.
     """
 
     upper: U8
@@ -147,12 +147,13 @@ def _skull_matrix(mouth: Mouth, pose: Pose, size: tuple[int, int]) -> F64:
     unit = UNITS_PER_EYE_DISTANCE
     corner = mouth.seam + np.array([0, 0, -_TEETH_DEPTH * unit])
     points = pose.place(np.stack([corner, corner + (unit, 0, 0), corner - (0, unit, 0)]), size)[:, :2]
-    axes = np.stack([points[1] - points[0], points[2] - points[0]], 1)
-    inverse = np.linalg.inv(axes + 1e-6 * np.eye(2))
+    (a, c), (b, d) = points[1] - points[0], points[2] - points[0]
+    determinant = a * d - b * c
+    inverse = np.array([[d, -b], [-c, a]]) / (determinant if abs(determinant) > 1e-6 else 1e-6)
     return np.column_stack([inverse, -inverse @ points[0]])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[misc]
+@compiled(fastmath=True)
 def _paint_mouth(  # noqa: PLR0913
     out: U8,
     box: npt.NDArray[np.int64],
@@ -216,9 +217,16 @@ def _paint_mouth(  # noqa: PLR0913
             for c in range(3):
                 value = np.float64(cavity[c]) * (0.66 + 0.34 * depth)
                 value += body * (tongue[c] * groove * (0.74 + 0.24 * depth) - value)
-                value += lower_a * (sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, c) * lower_light / max(light, 0.2) - value)
+                value += lower_a * (
+                    sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, c)
+                    * lower_light
+                    / max(light, 0.2)
+                    - value
+                )
                 value *= light
-                value += upper_a * (sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, c) * tooth_light - value)
+                value += upper_a * (
+                    sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, c) * tooth_light - value
+                )
                 if own_a > 0:
                     value += own_a * (sample(own, ox, oy, c) - value)
                 value = out[y, x, c] + inside * (value - out[y, x, c])
@@ -271,9 +279,7 @@ def _eye_white(image: U8, landmarks: F64, luma: float) -> float:
     return float(np.clip(brightest, 0.98 * luma, 1.15 * luma))
 
 
-def _paint_row(
-    widths: tuple[float, ...], height: float, color: F64, gum: F64, chroma: float, *, lower: bool
-) -> U8:
+def _paint_row(widths: tuple[float, ...], height: float, color: F64, gum: F64, chroma: float, *, lower: bool) -> U8:
     """One row of teeth with its gum as an RGBA strip; the biting edge is at 0.135 (upper) or 0.02 (lower)."""
     res = TEETH_RESOLUTION
     rows, columns = round(_HEIGHT * res), round(2 * _HALF_WIDTH * res)
@@ -324,7 +330,9 @@ def _own_teeth(image: U8, landmarks: F64, gap: float, lips: F64, eye_px: float) 
     reach = max(1, round(0.010 * eye_px))
     inner = cv2.erode(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(np.float32) / 255
     lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB).astype(np.float32)
-    lip_lab = cv2.cvtColor(np.clip(lips, 0, 255).astype(np.uint8).reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0].astype(float)
+    lip_lab = cv2.cvtColor(np.clip(lips, 0, 255).astype(np.uint8).reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0].astype(
+        float
+    )
     redness = np.clip((lab[..., 1] - 128) / max(lip_lab[1] - 128, 4.0), 0, 2)
     bright = lab[..., 0] / max(float(lip_lab[0]), 1.0)
     toothlike = np.clip((0.85 - redness) / 0.4, 0, 1) * np.clip((bright - 0.55) / 0.35, 0, 1)

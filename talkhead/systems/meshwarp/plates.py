@@ -147,10 +147,9 @@ def _smoothed_edge(edge: F32, hole: U8, axis: int, eye_px: float) -> F32:
     """Average the edge with its neighbours across `axis`, among those that enter the same hole."""
     sigma = max(0.6, 0.07 * eye_px)
     valid = ((hole > 0) & (edge >= 0)).astype(np.float32)
-    size = (0, 0)
-    one = {"sigmaX": sigma, "sigmaY": 0.01} if axis == 0 else {"sigmaX": 0.01, "sigmaY": sigma}
-    total = cv2.GaussianBlur(valid, size, **one)
-    mean = cv2.GaussianBlur(edge * valid, size, **one) / np.maximum(total, 1e-6)
+    along_x, along_y = (sigma, 0.01) if axis == 0 else (0.01, sigma)
+    total = cv2.GaussianBlur(valid, (0, 0), sigmaX=along_x, sigmaY=along_y)
+    mean = cv2.GaussianBlur(edge * valid, (0, 0), sigmaX=along_x, sigmaY=along_y) / np.maximum(total, 1e-6)
     # a neighbour's edge from another part of the outline is no neighbour
     near = np.abs(mean - edge) < 0.3 * eye_px
     return np.where((valid > 0) & near, np.minimum(mean, edge), edge).astype(np.float32)
@@ -170,7 +169,7 @@ def foreground_layer(image: U8, alpha: F32, plate: U8, eye_px: float) -> U8:
     a = alpha[..., None]
     observed, behind = image.astype(np.float32), plate.astype(np.float32)
     solved = np.clip((observed - (1 - a) * behind) / np.maximum(a, 0.3), 0, 255)
-    core = ((alpha > 0.97).astype(np.float32))
+    core = (alpha > 0.97).astype(np.float32)
     reach = max(1, round(0.02 * eye_px))
     core = cv2.erode(core, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     extended = push_pull(observed, core) if core.any() else observed

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numba
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+
+from talkhead.face3d.compiled import compiled
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -12,18 +15,15 @@ U8 = npt.NDArray[np.uint8]
 OUTSIDE = np.float32(-30000.0)  # map value of pixels no triangle covers: samples as transparent
 
 
-_NJIT = {"cache": True, "nogil": True, "fastmath": True, "boundscheck": False}
-
-
-@numba.njit(inline="always", **_NJIT)  # type: ignore[misc]
-def _crossing(xa: float, ya: float, xb: float, yb: float, y: float) -> float:
+@compiled(inline="always", fastmath=True)
+def _crossing(xa: Any, ya: Any, xb: Any, yb: Any, y: Any) -> Any:
     """Where an edge crosses a row; the same number from either end, or two triangles would leave a crack."""
     if ya < yb:
         return xa + (y - ya) * (xb - xa) / (yb - ya)
     return xb + (y - yb) * (xa - xb) / (ya - yb)
 
 
-@numba.njit(**_NJIT)  # type: ignore[misc]
+@compiled(fastmath=True)
 def rasterize_map(
     vertices: F32, triangles: npt.NDArray[np.int32], texture_xy: F32, surface: F32, depth: F32, xy: F32, gain: F32
 ) -> None:
@@ -31,9 +31,10 @@ def rasterize_map(
 
     Args:
         vertices: (V, 3) float32, pixels and depth away from the camera. triangles: (F, 3).
-        texture_xy: (V, 2) position in the texture. surface: (V, 2) shading gain and solidity (1 hides
-            the background whatever the matte says, -1 shows it). depth: (H, W) work space. xy: (H, W, 2), overwritten; uncovered
-            pixels become `OUTSIDE`. gain: (H, W, 2) interpolated surface, overwritten.
+        texture_xy: (V, 2) position in the texture. surface: (V, 2) shading gain and solidity: 1 hides the background
+            whatever the matte says, -1 shows it. depth: (H, W) work space.
+        xy: (H, W, 2), overwritten; uncovered pixels become `OUTSIDE`. gain: (H, W, 2) interpolated surface, overwritten
+            where covered.
     """
     height, width = depth.shape
     half = np.float32(0.5)
@@ -94,7 +95,7 @@ def rasterize_map(
                     gain[y, x, 1] = sr + sx * dx
 
 
-@numba.njit(**_NJIT)  # type: ignore[misc]
+@compiled(fastmath=True)
 def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: float, zoom: float, out: U8) -> None:
     """Moving foreground over the filled background, and the photo itself where nothing moves.
 
@@ -102,9 +103,9 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
     copies the photo bit for bit.
 
     Args:
-        photo, plate: (H, W, 3) uint8. warped: (H, W, 4) uint8 foreground colour and matte. xy: (H, W, 2) texture
-            positions, pixel centres at integers. gain: (H, W, 2) shading and solidity. offset, zoom: texture = (photo + offset) *
-            zoom - 0.5. out: (H, W, 3) uint8, overwritten.
+        photo, plate: (H, W, 3) uint8. warped: (H, W, 4) uint8 foreground colour and matte.
+        xy: (H, W, 2) texture positions, pixel centres at integers. gain: (H, W, 2) shading and solidity.
+        offset, zoom: texture position = (photo position + offset) * zoom - 0.5. out: (H, W, 3) uint8, overwritten.
     """
     one, two, half, zero, full = np.float32(1), np.float32(2), np.float32(0.5), np.float32(0), np.float32(255)
     still_px, still_gain = np.float32(1e-4), np.float32(1e-3)
@@ -141,7 +142,7 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
                     out[y, x, c] = np.uint8(min(max(value, zero), full))
 
 
-@numba.njit(**_NJIT)  # type: ignore[misc]
+@compiled(fastmath=True)
 def soften_folds(xy: F32, zoom: float, jump: float, frame: U8, out: U8) -> None:
     """Anti-alias contours where the mesh folds over itself: blur across the line where the map jumps.
 

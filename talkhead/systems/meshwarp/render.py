@@ -76,7 +76,9 @@ class MeshwarpRenderer:
         self.image = framed.image
         height, width = self.image.shape[:2]
         if min(height, width) < _MIN_SIZE:
-            raise InputError(f"{source.name} is only {width}x{height} pixels", hint="use a picture of 64 pixels or more")
+            raise InputError(
+                f"{source.name} is only {width}x{height} pixels", hint="use a picture of 64 pixels or more"
+            )
         self.landmarks = framed.landmarks
         self.fit: PhotoFit = fit_photo(framed.landmarks, (width, height), self.model)
         self._prepare()

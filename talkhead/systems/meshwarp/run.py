@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from talkhead.protocols import AudioToCoeffs, AudioToPose, RendererFactory, Source
 from talkhead.systems.meshwarp.config import RenderConfig
@@ -22,11 +22,11 @@ def build_audio2coeff(device: str = "auto", **_: Any) -> AudioToCoeffs:
     """Speech -> relative expression and eyelid tracks in the meshwarp space."""
     from talkhead.systems.meshwarp.audio2coeff import audio2coeff
 
-    return audio2coeff
+    return cast(AudioToCoeffs, audio2coeff)
 
 
 def build_pose(device: str = "auto", **_: Any) -> AudioToPose:
     """Speech -> relative head motion."""
     from talkhead.systems.meshwarp.pose import pose
 
-    return pose
+    return cast(AudioToPose, pose)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from talkhead.face.topology import N_SKIN
+from talkhead.face3d.compiled import compiled
 from talkhead.systems.meshwarp.mesh import HeadMesh, Pose
 
 F32 = npt.NDArray[np.float32]
@@ -70,7 +70,9 @@ def fit_light(image: U8, mesh: HeadMesh, landmarks: F64, triangles: npt.NDArray[
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     smooth = cv2.GaussianBlur(gray, (0, 0), max(1.0, 0.05 * mesh.eye_px))
     xy = landmarks[:N_SKIN, :2].astype(np.float32)
-    values = cv2.remap(smooth, xy[None, :, 0] - 0.5, xy[None, :, 1] - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    values = cv2.remap(
+        smooth, xy[None, :, 0] - 0.5, xy[None, :, 1] - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )[0]
     normals = vertex_normals(mesh.face[:N_SKIN], triangles) @ mesh.pose.rotation.T
     facing = np.clip(normals[:, 2], 0, 1)
     design = np.column_stack([np.ones(N_SKIN), normals])
@@ -112,7 +114,7 @@ def fit_light(image: U8, mesh: HeadMesh, landmarks: F64, triangles: npt.NDArray[
     )
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@compiled()
 def vertex_normals(vertices: F64, triangles: npt.NDArray[np.int32]) -> F64:
     """Area-weighted unit normals, (V, 3), pointing out of the face for counter-clockwise triangles."""
     normals = np.zeros((vertices.shape[0], 3))

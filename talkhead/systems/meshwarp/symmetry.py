@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from talkhead.face.topology import MIRROR, N_SKIN
+from talkhead.face3d.compiled import compiled
 from talkhead.systems.meshwarp.mesh import Pose, smoothstep
 from talkhead.systems.meshwarp.raster import OUTSIDE
 from talkhead.systems.meshwarp.shading import Light, vertex_normals
@@ -67,7 +67,7 @@ def plan_completion(face: F64, pose: Pose, light: Light) -> Completion:
     return Completion(potential=poor * better, facing=facing, tone=tone, triangles=light.triangles)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, boundscheck=False)  # type: ignore[misc]
+@compiled(fastmath=True)
 def blend_completion(warped: U8, other: U8, xy: F32, surface: F32) -> None:
     """Mix the other half's colours into `warped` (H, W, 4), in place.
 

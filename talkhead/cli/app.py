@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import signal
@@ -115,8 +114,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
-    with contextlib.suppress(ValueError, OSError):
-        signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell script ignores Ctrl-C
+        signal.signal(signal.SIGINT, _interrupted)
     code = main()
     try:
         sys.stdout.flush()
@@ -129,7 +129,11 @@ def entry() -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     """Leave by an exception, so that partial files are removed."""
-    raise SystemExit(EXIT_TERMINATED)
+    report.stop(SystemExit(EXIT_TERMINATED))
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    report.stop(KeyboardInterrupt())
 
 
 def _failed(error: Exception) -> int:

@@ -13,12 +13,14 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from talkhead.errors import TalkheadError
 
 PROGRESS_EVENT_S = 0.5  # at most two JSON progress events a second: they are for people's eyes in the end
 
+_stop: list[BaseException] = []
 _active: contextvars.ContextVar[Reporter | None] = contextvars.ContextVar("reporter", default=None)
 
 
@@ -40,13 +42,18 @@ class Reporter:
     def stage(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """One stage of a run: a bar, or a series of events."""
         if self.json_lines:
-            with self._json_stage(name, total) as advance:
-                yield advance
+            shown: AbstractContextManager[Callable[[int], None]] = self._json_stage(name, total)
         elif self._bars:
-            with self._bar(name, total) as advance:
-                yield advance
+            shown = self._bar(name, total)
         else:
-            yield lambda steps: None
+            shown = contextlib.nullcontext(lambda steps: None)
+        with shown as show:
+
+            def advance(steps: int) -> None:
+                _stop_if_asked()
+                show(steps)
+
+            yield advance
 
     def result(self, text: str, **fields: Any) -> None:
         """The outcome of a command that made a file: one line of text, or a `result` event."""
@@ -155,6 +162,17 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show one message."""
         self.reporter.note(record.levelno, record.getMessage())
+
+
+def stop(how: BaseException) -> None:
+    """End the run by raising `how`: now, or at the next step of a stage where Python drops what handlers raise."""
+    _stop.append(how)
+    raise how
+
+
+def _stop_if_asked() -> None:
+    if _stop:
+        raise _stop[-1]
 
 
 def activate(reporter: Reporter) -> None:

@@ -16,8 +16,8 @@ LONGEST_WAIT_S = 60
 
 @pytest.fixture
 def running(tmp_path, face, chirp, write_wav):
-    """`talkhead animate` of a minute of sound, in a process group of its own as a shell starts it."""
-    sound = write_wav(tmp_path / "long.wav", np.tile(chirp, 60))
+    """`talkhead animate` of two minutes of sound, in a process group of its own as a shell starts it."""
+    sound = write_wav(tmp_path / "long.wav", np.tile(chirp, 120))
     out = tmp_path / "out"
     out.mkdir()
     process = subprocess.Popen(
@@ -58,3 +58,14 @@ def test_stopped_run_leaves_nothing(running, number, code):
     assert "Traceback" not in stderr
     if number == signal.SIGINT:
         assert stderr.endswith("talkhead: interrupted\n")
+
+
+def test_a_stop_that_python_dropped_comes_at_the_next_step(monkeypatch):
+    """Exceptions of signal handlers are lost where they meet a finaliser."""
+    from talkhead.cli import report
+
+    monkeypatch.setattr(report, "_stop", [])
+    with pytest.raises(KeyboardInterrupt):
+        report.stop(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), report.Reporter(bars=False).stage("render", 3) as advance:
+        advance(1)

@@ -19,12 +19,14 @@ from talkhead.errors import EnvironmentProblem, MediaError
 LOCAL_ONLY = ("-protocol_whitelist", "file,pipe")
 # Linux lets a pipe grow to 1 MiB without privileges; more than one 512 px frame then fits and both sides overlap.
 _PIPE_BYTES = 1 << 20
+_REASON_LETTERS = 200
 _PREFIX = re.compile(r"^(?:\[[^\]]*\] ?)+")
 # What follows the real reason, or says nothing about it.
 _GENERIC = re.compile(
     r"Error opening (?:in|out)put.*|Conversion failed!|Nothing was written.*|Task finished with error code.*"
     r"|Terminating thread with.*|Error (?:while filtering|sending frames|submitting).*|.*misdetection possible!"
     r"|At least one output file.*|Error closing file.*|.*incorrect parameters such as bit_rate.*|Exiting normally.*"
+    r"|Last message repeated.*"
 )
 
 
@@ -129,7 +131,7 @@ class FFmpeg:
         lines = [_PREFIX.sub("", line).strip() for line in self._lines]
         telling = [line for line in lines if line and not _GENERIC.fullmatch(line)]
         if telling:
-            return telling[-1]
+            return telling[-1][:_REASON_LETTERS]
         worded = [line.rpartition(": ")[2] for line in lines if line.startswith("Error opening")]
         return worded[-1] if worded else f"ffmpeg ended with status {self._process.poll()}"
 

@@ -38,8 +38,8 @@ _SAVED = {
 }
 _WITH_ALPHA = ("PNG", "WEBP", "TIFF")
 # What Pillow's readers raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error,
-           zlib.error)  # fmt: skip
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, RuntimeError,
+           struct.error, zlib.error)  # fmt: skip
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 

@@ -1,5 +1,6 @@
 """Reading film: what frame is shown when, in every kind of file that is not simple."""
 
+import dataclasses
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -145,3 +146,10 @@ def test_a_film_that_was_cut_is_refused(ffmpeg: str, make_clip: MakeClip, tmp_pa
     cut.write_bytes(data[: len(data) * 6 // 10])
     with pytest.raises(MediaError, match=r"cut\.mp4 is damaged: \d"):
         list(open_clip(cut))
+
+
+def test_untagged_high_definition_is_bt709(make_clip: MakeClip):
+    small = open_clip(make_clip(n_frames=1, size=(64, 48), audio=False))
+    large = open_clip(make_clip(n_frames=1, size=(1280, 720), audio=False))
+    tagged = dataclasses.replace(large, info=dataclasses.replace(large.info, colour="tv, smpte170m, progressive"))
+    assert ["bt709" in clip._scale_filter() for clip in (small, large, tagged)] == [False, True, False]

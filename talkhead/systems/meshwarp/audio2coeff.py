@@ -65,9 +65,8 @@ def audio2coeff(
     mouth = mouth_tracks(speech, fps, prosody=prosody)
     n_frames = len(mouth.open)
     blink_rng, brow_rng = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 2])
-    exp = mouth_to_exp(mouth, model, articulation)
-    if brows:
-        exp = exp + brow_accents(prosody, n_frames, fps, brow_rng)[:, None] * _control(model.space, "brow-raise")
+    accents = brow_accents(prosody, n_frames, fps, brow_rng) if brows else None
+    exp = mouth_to_exp(mouth, model, articulation, accents)
     lids = (
         blink_track(n_frames, fps, blink_rng, phrase_ends(prosody)) if blinks else np.zeros((n_frames, 2), np.float32)
     )
@@ -75,7 +74,7 @@ def audio2coeff(
         space=model.space.name,
         fps=float(fps),
         n_frames=n_frames,
-        exp=exp.astype(np.float32),
+        exp=exp,
         eyelid=lids,
         gaze=gaze_of_seed(n_frames, fps, seed) if gaze else None,
         relative=frozenset({"exp", "gaze"} if gaze else {"exp"}),
@@ -83,7 +82,9 @@ def audio2coeff(
     )
 
 
-def mouth_to_exp(mouth: MouthTracks, model: FaceModel, articulation: float = 1.0) -> npt.NDArray[np.float64]:
+def mouth_to_exp(
+    mouth: MouthTracks, model: FaceModel, articulation: float = 1.0, brow: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.float32]:
     """Expression codes of mouth tracks, (T, n_exp), as offsets from rest.
 
     `jaw-open` and `lip-open` are solved so that the inner lips part by exactly what `open` says, whatever the other
@@ -91,20 +92,26 @@ def mouth_to_exp(mouth: MouthTracks, model: FaceModel, articulation: float = 1.0
 
     Args:
         mouth: tracks (T,). model: with its controls. articulation: factor on everything but contact of the lips.
+        brow: how far the brows are raised besides, (T,).
     """
     lips, chin = _opening_of(model), -model.exp_basis[:, CHIN, 1].astype(np.float64) / EYE_DISTANCE
-    exp = np.zeros((len(mouth.open), model.n_exp))
-    for control, track, share in _SHARES:
-        factor = 1.0 if track in ("close", "tuck") else articulation
-        exp += (factor * share * getattr(mouth, track))[:, None] * _control(model.space, control)
+    directions = [_control(model.space, control) for control, _, _ in _SHARES]
+    amounts = [
+        (1.0 if track in ("close", "tuck") else articulation) * share * getattr(mouth, track)
+        for _, track, share in _SHARES
+    ]
+    if brow is not None:
+        directions.append(_control(model.space, "brow-raise"))
+        amounts.append(brow)
     jaw_open, lip_open = _control(model.space, "jaw-open"), _control(model.space, "lip-open")
-    missing = np.stack(
-        [articulation * _OPENING * mouth.open - exp @ lips, articulation * _CHIN * mouth.jaw - exp @ chin]
-    )
+    wanted = np.stack([articulation * _OPENING * mouth.open, articulation * _CHIN * mouth.jaw])
+    there = np.stack([[d @ lips, d @ chin] for d in directions], -1)
+    missing = wanted - there @ np.stack(amounts)
     effect = np.array([[jaw_open @ lips, lip_open @ lips], [jaw_open @ chin, lip_open @ chin]])
     jaw = np.clip(np.linalg.solve(effect, missing)[0], 0.0, _MAX_JAW)
     parting = (missing[0] - jaw * effect[0, 0]) / effect[0, 1]
-    return np.asarray(exp + jaw[:, None] * jaw_open + parting[:, None] * lip_open)
+    tracks = np.stack([*amounts, jaw, parting], -1).astype(np.float32)
+    return np.asarray(tracks @ np.stack([*directions, jaw_open, lip_open]).astype(np.float32))
 
 
 def _opening_of(model: FaceModel) -> npt.NDArray[np.float64]:

@@ -54,7 +54,7 @@ def test_lips_open_as_wide_as_lips_do_and_meet_in_between(speech):
 def test_other_controls_do_not_part_the_lips():
     for name in ("wide", "pucker", "funnel", "tuck", "upper", "lower", "jaw", "close"):
         gap, _, _ = measured(mouth_to_exp(still_mouth(**{name: [0.0, 0.5, 1.0]}), load_builtin()))
-        np.testing.assert_allclose(gap, 0.0, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(gap, 0.0, atol=1e-5, err_msg=name)
 
 
 def test_tracks_mean_what_they_say():
@@ -62,8 +62,8 @@ def test_tracks_mean_what_they_say():
         _, width, _ = measured(mouth_to_exp(still_mouth(**{name: [0.0, 1.0]}), load_builtin()))
         assert 0.05 < sign * (width[1] - width[0]) < 0.2, name
     gap, _, chin = measured(mouth_to_exp(still_mouth(open=[0.0, 1.0], jaw=[0.0, 1.0]), load_builtin()))
-    assert gap.tolist() == pytest.approx([0.0, 0.14], abs=1e-6)
-    assert chin[1] == pytest.approx(0.095, abs=1e-6)
+    assert gap.tolist() == pytest.approx([0.0, 0.14], abs=1e-5)
+    assert chin[1] == pytest.approx(0.095, abs=1e-5)
 
 
 def test_articulation_scales_the_opening(speech):

@@ -75,7 +75,7 @@ class Reporter:
             self._event("error", message=error.message, hint=error.hint, exit_code=error.exit_code)
         self.say(f"talkhead: error: {error.message}")
         if error.hint:
-            self.say(f"talkhead: hint: {error.hint}")
+            self.say(f"  hint: {error.hint}")
 
     def say(self, line: str) -> None:
         """A line on stderr, above the bars."""

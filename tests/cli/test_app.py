@@ -75,7 +75,7 @@ def test_failures_become_a_line_and_a_code(run_cli, monkeypatch, error, code):
     assert result.stderr.startswith("talkhead: error: ")
     assert "Traceback" not in result.stderr
     if getattr(error, "hint", None):
-        assert result.stderr.splitlines()[1] == f"talkhead: hint: {error.hint}"
+        assert result.stderr.splitlines()[1] == f"  hint: {error.hint}"
 
 
 def test_verbose_adds_the_traceback(run_cli, monkeypatch):

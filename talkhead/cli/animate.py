@@ -9,7 +9,7 @@ import typer
 
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
-from talkhead.errors import UsageError
+from talkhead.errors import MediaError, UsageError
 from talkhead.pipelines.config import DEFAULTS
 
 SPEAKING = "Speaking and moving"
@@ -91,6 +91,8 @@ def command(
     """
     from talkhead.pipelines.animate import animate
 
+    if dry_run and result_dir and not Path(result_dir).is_dir():
+        raise UsageError(f"--dry-run makes no folder, and {result_dir} is not there yet")
     result = animate(
         face,
         audio,
@@ -131,6 +133,9 @@ def _output(output: str | None, folder: str | None, face: str, audio: str) -> st
         return output
     if not folder:
         raise UsageError("no output given", hint="add -o OUT.mp4")
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(f"cannot make the folder {folder}: {(error.strerror or str(error)).lower()}") from error
     sound = "stdin" if audio == "-" else Path(audio).stem
     return str(Path(folder) / f"{Path(face).stem}_{sound}.mp4")

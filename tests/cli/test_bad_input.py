@@ -208,6 +208,14 @@ def test_folder_that_cannot_be_written(run_cli, tmp_path, face, speech, folder, 
     assert_refused(run_cli(command, *inputs, "-o", out), 3, out)
 
 
+def test_result_folder_that_cannot_be_made(run_cli, tmp_path, face, speech):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "results"
+    assert_refused(run_cli("animate", face, speech, "--result_dir", folder), 3, folder)
+    assert run_cli("animate", face, speech, "--result_dir", tmp_path / "new", "--dry-run").code == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_read_only_folder(run_cli, face):
     assert_refused(run_cli("extract", face, "-o", "/proc/talkhead.safetensors"), 3, "/proc/talkhead.safetensors")
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-from phonemes import Segment
 from scipy.signal import butter, fftconvolve, istft, lfilter, resample_poly, stft
+
+from scripts.train_mouth.phonemes import Segment
 
 RATE = 16_000
 LEVEL = 0.08

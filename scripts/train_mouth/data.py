@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from augment import RATE, recorded
-from phonemes import blend
-from voices import Espeak, random_utterance
+import numpy.typing as npt
 
+from scripts.train_mouth.augment import RATE, recorded
+from scripts.train_mouth.phonemes import blend
+from scripts.train_mouth.voices import Espeak, random_utterance
 from talkhead.audio.mel import mel_spectrogram
 from talkhead.systems.meshwarp.mouth_net import TARGET_RATE
 
@@ -21,10 +22,10 @@ from talkhead.systems.meshwarp.mouth_net import TARGET_RATE
 class _Sound:
     sample_rate = RATE
 
-    def __init__(self, samples: np.ndarray) -> None:
+    def __init__(self, samples: npt.NDArray[np.float32]) -> None:
         self.samples = samples
 
-    def blocks(self, seconds: float = 20.0) -> Iterator[np.ndarray]:
+    def blocks(self, seconds: float = 20.0) -> Iterator[npt.NDArray[np.float32]]:
         yield self.samples
 
 
@@ -36,7 +37,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng([options.seed, 11])
-    espeak, babble = Espeak(), []
+    espeak = Espeak()
+    babble: list[npt.NDArray[np.float32]] = []
     mels, targets, labels, seconds = [], [], [], 0.0
     while seconds < 60 * options.minutes:
         spoken = random_utterance(espeak, rng)

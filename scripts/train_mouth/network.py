@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
-from phonemes import CHANNELS, CLASSES
 from torch import Tensor, nn
 
+from scripts.train_mouth.phonemes import CHANNELS, CLASSES
 from talkhead.audio.mel import N_MELS
 from talkhead.systems.meshwarp.mouth_net import DILATIONS, STRIDES
 
@@ -56,13 +59,13 @@ class MouthNet(nn.Module):
         return out[:, : len(CHANNELS)], out[:, len(CHANNELS) :]
 
 
-def _scale_shift(norm: nn.modules.batchnorm._BatchNorm) -> tuple[Tensor, Tensor]:
+def _scale_shift(norm: Any) -> tuple[Tensor, Tensor]:
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return scale, norm.bias - norm.running_mean * scale
 
 
 @torch.no_grad()
-def exported(model: MouthNet) -> dict[str, np.ndarray]:
+def exported(model: Any) -> dict[str, npt.NDArray[np.float16]]:
     """float16 arrays under the names `mouth_net.forward` reads."""
     out: dict[str, Tensor] = {}
     for i, layer in enumerate(model.front):

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from network import MouthNet, exported
-from phonemes import CHANNELS
 from safetensors.numpy import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from scripts.train_mouth.network import MouthNet, exported
+from scripts.train_mouth.phonemes import CHANNELS
 from talkhead.systems.meshwarp.mouth_net import WEIGHTS_FILE, SpeechMean
 
 CROP = 320  # mel steps, 4 s
@@ -101,7 +102,7 @@ class Corpus:
         return torch.from_numpy(SCALE * mel), torch.from_numpy(target.clip(0, 1)), torch.from_numpy(label)
 
 
-def _warped(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _warped(mel: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Other vocal tract, lost bands, gain and noise."""
     if rng.random() < 0.6:
         where = np.arange(80) * rng.normal(1, 0.06) + rng.normal(0, 2)
@@ -143,7 +144,7 @@ def train(corpus: Corpus, config: TrainConfig, seed: int) -> MouthNet:
     for step in range(config.steps):
         loss = loss_of(model, corpus.batch(config.batch, rng, config.effort), weights)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -166,7 +167,7 @@ def main() -> None:
     config = TrainConfig(portions=options.portions, members=options.members, steps=options.steps)
     corpus = Corpus(synthesise(options.work, config, options.jobs))
     print(f"{len(corpus.target) / 40 / 3600:.2f} h of synthetic speech")
-    tensors = {}
+    tensors: dict[str, npt.NDArray[np.float16]] = {}
     for seed in range(config.members):
         tensors |= {f"member{seed}.{name}": value for name, value in exported(train(corpus, config, seed)).items()}
         provenance = {

@@ -10,13 +10,14 @@ import re
 import subprocess
 import tempfile
 import wave
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from phonemes import Segment, flite_classes, ipa_classes, is_plosive, segments
-from sentences import SENTENCES, lines, words
+
+from scripts.train_mouth.phonemes import Segment, flite_classes, ipa_classes, is_plosive, segments
+from scripts.train_mouth.sentences import SENTENCES, lines, words
 
 Utterance = tuple[npt.NDArray[np.float32], int, list[Segment]]
 
@@ -64,7 +65,7 @@ class Espeak:
         self._callback = signature(self._receive)
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def _receive(self, samples: Callable[..., object], count: int, events: Callable[..., object]) -> int:
+    def _receive(self, samples: Any, count: int, events: Any) -> int:
         if count and samples:
             self._sound.append(np.ctypeslib.as_array(samples, (count,)).copy())
         i = 0

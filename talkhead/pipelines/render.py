@@ -51,6 +51,8 @@ def render(
         OutputExistsError: the output is there and `overwrite` is false.
     """
     kind = check_destination(output, overwrite=overwrite)
+    if audio is not None and kind != "video":
+        raise UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
     coeffs = one_frame(read_motion(motion), kind, frame)
     chosen = choose_system(system, "render", device)
     source = open_source(face, face_choice)

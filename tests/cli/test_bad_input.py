@@ -238,6 +238,7 @@ def test_read_only_folder(run_cli, face):
         ["render", "FACE", "MOTION", "-o", "OUT.mp4", "--frame", "2"],
         ["render", "FACE", "MOTION", "-o", "OUT.png", "--frame", "99"],
         ["render", "FACE", "-", "-", "-o", "OUT.mp4"],
+        ["render", "FACE", "MOTION", "-o", "OUT.png", "--audio", "SPEECH"],
         ["edit", "MOTION", "--yaw", "500", "-o", "OUT.safetensors"],
         ["edit", "MOTION", "--yaw", "", "-o", "OUT.safetensors"],
         ["edit", "MOTION", "--smlie", "1", "-o", "OUT.safetensors"],
@@ -255,6 +256,10 @@ def test_usage(run_cli, tmp_path, face, speech, motion, argv):
     assert result.code == 2, result.stderr
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_device_that_is_not_here(run_cli, tmp_path, face, speech):
+    assert_refused(run_cli("animate", face, speech, "-o", tmp_path / "o.mp4", "--device", "cuda:99"), 5, "cuda:99")
 
 
 def test_binary_is_not_written_to_a_terminal(monkeypatch, speech, capsys):

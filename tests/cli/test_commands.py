@@ -277,6 +277,9 @@ def test_extract_video_and_reenact(run_cli, tmp_path, face, animated):
     assert stages == ["track", "render"]
     info = probe(out)
     assert (info.fps, info.n_frames_estimate, info.has_audio) == (25, 15, True)
+    planned = run_cli("reenact", face, video, "-o", tmp_path / "no.mp4", "--dry-run")
+    assert planned.stdout.startswith(f"would write {tmp_path / 'no.mp4'}: 192x192, 15 frames")
+    assert not (tmp_path / "no.mp4").exists()
 
 
 def test_inspect(run_cli, tmp_path, motion):

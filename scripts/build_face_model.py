@@ -197,25 +197,34 @@ class Statistics:
 def learn(people: list[Person]) -> Statistics:
     """Mean and bases of a set of people."""
     weights = pose_weights()
-    metric = np.ones(N_POINTS)
-    metric[LIPS] = LIP_METRIC
     mean = people[0].points[0] - people[0].points[0].mean(0)
     mean *= EYE_DISTANCE / float(eyes.eye_distance(mean))
     for _ in range(5):
         aligned = [align(person, mean, weights) for person in people]
         mean = symmetric_mean([a.neutral for a in aligned], mean, weights)
+    # Stills become neutral by an expression basis, which needs the mean, which needs the neutral stills.
     for _ in range(3):
-        fields = remove_similarity(weighted_motion(aligned), mean, weights)
-        exp_basis, parity = principal(fields, N_EXP, metric)
-        exp_std = np.sqrt(((fields.reshape(len(fields), -1) @ exp_basis.reshape(N_EXP, -1).T) ** 2).sum(0))
+        exp_basis, exp_std, parity = expressions(aligned, mean, weights)
         neutrals = [calmed(a, mean, exp_basis, exp_std, weights) for a in aligned]
         mean = closed_lips(symmetric_mean(neutrals, mean, weights), exp_basis, exp_std)
         aligned = [align(person, mean, weights) for person in people]
+    exp_basis, exp_std, parity = expressions(aligned, mean, weights)
+    neutrals = [calmed(a, mean, exp_basis, exp_std, weights) for a in aligned]
     offsets = np.array([rescaled(shape, mean, weights) for shape in neutrals]) - mean
     offsets = remove_similarity(offsets, mean, weights) / np.sqrt(len(offsets))
     id_basis, _ = principal(offsets, N_ID, np.ones(N_POINTS))
     id_std = np.sqrt(((offsets.reshape(len(offsets), -1) @ id_basis.reshape(N_ID, -1).T) ** 2).sum(0))
     return Statistics(mean, weights, exp_basis, parity, exp_std, id_basis, id_std, aligned)
+
+
+def expressions(aligned: list[Aligned], mean: F64, weights: F64) -> tuple[F64, F64, F64]:
+    """Expression components, their standard deviations, their parity."""
+    metric = np.ones(N_POINTS)
+    metric[LIPS] = LIP_METRIC
+    fields = remove_similarity(weighted_motion(aligned), mean, weights)
+    basis, parity = principal(fields, N_EXP, metric)
+    codes = fields.reshape(len(fields), -1) @ basis.reshape(N_EXP, -1).T
+    return basis, np.sqrt((codes**2).sum(0)), parity
 
 
 def pose_weights() -> F64:
@@ -252,8 +261,9 @@ def closed_lips(mean: F64, exp_basis: F64, exp_std: F64) -> F64:
     excess = (mean[upper, 1] - mean[lower, 1]).mean() - 0.004 * EYE_DISTANCE
     # The smallest whitened code with that effect on the opening.
     code = -excess * opening / (opening @ opening)
-    closed: F64 = mean + (code @ flat).reshape(-1, 3)
-    return closed
+    closed = mean + (code @ flat).reshape(-1, 3)
+    closed -= closed.mean(0)
+    return frontal(closed) * (EYE_DISTANCE / float(eyes.eye_distance(closed)))
 
 
 def scalars(frames: F64) -> dict[str, F64]:
@@ -283,6 +293,7 @@ def scalars(frames: F64) -> dict[str, F64]:
         "lower-thick": y(14, 87, 317) - y(17, 84, 314),
         "protrusion": z(0, 17, 37, 267, 84, 314) - skull_depth,
         "corner-depth": z(61, 291) - skull_depth,
+        "chin-depth": z(152, 148, 377) - skull_depth,
         "tuck-depth": z(14, 87, 317) - skull_depth,
         # Heights in the head frame, not over the eyes: else lowering the eyes would count as raising the brows.
         "brow-inner": y(107, 336, 55, 285),
@@ -311,7 +322,16 @@ CONTROLS: dict[str, dict[str, float]] = {
     "smile": BROWS | {"width": 0.10, "corner": 0.06, "cheek": 0.025, "open": 0.0},
     "frown": SKULL | {"corner": -0.06, "open": 0.0, "brow-outer": 0.0},
     "lip-press": BROWS | {"upper-thick": -0.025, "lower-thick": -0.03, "open": 0.0, "width": 0.0},
-    "lip-tuck": BROWS | {"open": 0.02, "lower-thick": -0.02, "tuck-depth": -0.03, "width": 0.0},
+    "lip-tuck": BROWS
+    | {
+        "open": 0.02,
+        "lower-thick": -0.02,
+        "tuck-depth": -0.025,
+        "chin-depth": 0.0,
+        "jaw": 0.0,
+        "width": 0.0,
+        "corner": 0.0,
+    },
     "upper-lip-raise": BROWS | {"upper": 0.05, "open": 0.06, "jaw": 0.0},
     "lower-lip-depress": BROWS | {"open": 0.08, "jaw": 0.0, "upper": 0.0, "width": 0.0},
     "brow-raise": MOUTH | {"brow-inner": 0.05, "brow-outer": 0.055},
@@ -327,7 +347,8 @@ def control_codes(found: Statistics) -> F64:
     base = scalars(found.mean)
     moved = scalars(found.mean + step * found.exp_std[:, None, None] * found.exp_basis)
     # Scalars of a whitened code, (n_scalars, n_exp).
-    jacobian = {name: (moved[name] - base[name]) / step for name in base}
+    # All controls are symmetric; what an antisymmetric component does to a scalar is of second order.
+    jacobian = {name: (moved[name] - base[name]) / step * (found.exp_parity > 0) for name in base}
     codes = []
     for wanted in CONTROLS.values():
         j = np.array([jacobian[name] for name in wanted])

@@ -49,8 +49,9 @@ SHUT_OPENNESS = 0.003
 OVERLAP = 0.01
 # ... which sets in smoothly from this closure on; below it, closure and lid gap are proportional.
 SNAP_FROM = 0.7
-# 12 mm in units of 100 mm.
+# 12 mm in units of 100 mm; the model's eyes are 0.9 units apart, a face in another unit is measured by that.
 EYEBALL_RADIUS = 0.12
+UNITS_PER_EYE_DISTANCE = 0.9
 # Largest way of an iris inside its eye, in eye distances: farther, the picture's eye has no pixels to show.
 MAX_IRIS_SHIFT = 0.06
 # Height of a forward-looking iris over the middle of the eye corners, in eye widths: mean of the model's faces.
@@ -109,10 +110,7 @@ def close_eyelids(vertices: npt.NDArray[np.floating[Any]], closure: npt.ArrayLik
     amount = _pair("closure", closure)
     gaps, distance = lid_gaps(v), eye_distance(v)
     closed = set_lid_gaps(v, _closed_gaps(gaps, amount, distance))
-    # The lid slides over the ball, so half way it stands in front of the chord by the chord's sagitta.
-    radius = EYEBALL_RADIUS * distance[..., None, None] / 0.9
-    inside = np.clip(amount, 0.0, 1.0)[..., None]
-    closed[..., UPPER, 2] += inside * (1 - inside) * (gaps**2).sum(-1) / (2 * radius)
+    closed[..., UPPER, 2] += _bulge(gaps, amount, distance)
     return closed
 
 
@@ -132,17 +130,19 @@ def open_eyelids(
     """
     v = _checked(vertices)
     given = _pair("closure", closure)
-    now = np.minimum(given, SNAP_FROM)[..., None, None]
-    distance = eye_distance(v)[..., None, None, None]
-    opened = (lid_gaps(v) - now * _shut_gap(distance)) / (1 - now)
+    now = np.minimum(given, SNAP_FROM)
+    distance = eye_distance(v)
+    gaps = lid_gaps(v)
+    opened = (gaps - now[..., None, None] * _shut_gap(distance)) / (1 - now[..., None, None])
+    bulge = _bulge(opened, now, distance)
+    # The bulge stands in the measured gaps too; it depends on x and y of the open gap only, which are known by now.
+    opened[..., 2] -= bulge / (1 - now[..., None])
     if rest is not None:
         share = np.clip((given[..., None, None] - 0.4) / (SNAP_FROM - 0.4), 0.0, 1.0)
         opened = (1 - share) * opened + share * lid_gaps(rest)
-    result = set_lid_gaps(v, opened)
-    inside = np.clip(now[..., 0], 0.0, 1.0)
-    radius = EYEBALL_RADIUS * distance[..., 0] / 0.9
-    result[..., UPPER, 2] -= inside * (1 - inside) * (opened**2).sum(-1) / (2 * radius)
-    return result
+    result = np.array(np.broadcast_to(v, (*opened.shape[:-3], N_POINTS, 3)))
+    result[..., UPPER, 2] -= bulge
+    return set_lid_gaps(result, opened)
 
 
 def measure_gaze(vertices: npt.NDArray[np.floating[Any]]) -> F64:
@@ -150,7 +150,7 @@ def measure_gaze(vertices: npt.NDArray[np.floating[Any]]) -> F64:
     v = _checked(vertices)
     distance = eye_distance(v)
     shift = (_iris_shift(v) / distance[..., None, None]).mean(-2)  # (..., 2)
-    gaze: F64 = np.arcsin(np.clip(shift * 0.9 / EYEBALL_RADIUS, -1.0, 1.0))
+    gaze: F64 = np.arcsin(np.clip(shift * UNITS_PER_EYE_DISTANCE / EYEBALL_RADIUS, -1.0, 1.0))
     return gaze
 
 
@@ -167,7 +167,7 @@ def aim_gaze(vertices: npt.NDArray[np.floating[Any]], gaze: npt.ArrayLike) -> F6
     v = _checked(vertices)
     wanted = np.sin(_pair("gaze", gaze)) - np.sin(measure_gaze(v))
     distance = eye_distance(v)[..., None]
-    way = wanted * (EYEBALL_RADIUS / 0.9)
+    way = wanted * (EYEBALL_RADIUS / UNITS_PER_EYE_DISTANCE)
     length = np.linalg.norm(way, axis=-1, keepdims=True)
     way = way * np.minimum(1.0, MAX_IRIS_SHIFT / np.maximum(length, 1e-9)) * distance
     moved = np.array(np.broadcast_to(v, np.broadcast_shapes(v.shape, (*way.shape[:-1], N_POINTS, 3))))
@@ -185,18 +185,28 @@ def _iris_shift(v: F64) -> F64:
 
 
 def _shut_gap(distance: F64) -> F64:
-    """The lid gap vector of eyes that detectors call shut, (..., 3)."""
-    gap: F64 = np.array([0.0, SHUT_OPENNESS, 0.0]) * distance
+    """The lid gap vector of eyes that detectors call shut: (..., 1, 1, 3) for eye distances (...)."""
+    gap: F64 = np.array([0.0, SHUT_OPENNESS, 0.0]) * distance[..., None, None, None]
     return gap
 
 
 def _closed_gaps(gaps: F64, closure: F64, distance: F64) -> F64:
     amount = closure[..., None, None]
-    size = distance[..., None, None, None]
     t = np.clip((amount - SNAP_FROM) / (1 - SNAP_FROM), 0.0, 1.0)
-    snap = t * t * (3 - 2 * t) * (OVERLAP + SHUT_OPENNESS)
-    closed: F64 = gaps * (1 - amount) + amount * _shut_gap(size) - snap * size * np.array([0.0, 1.0, 0.0])
+    snap = t * t * (3 - 2 * t) * (OVERLAP + SHUT_OPENNESS) * distance[..., None, None, None]
+    closed: F64 = gaps * (1 - amount) + amount * _shut_gap(distance) - snap * np.array([0.0, 1.0, 0.0])
     return closed
+
+
+def _bulge(open_gaps: F64, closure: F64, distance: F64) -> F64:
+    """How far lids on their way stand in front of the straight line, (..., 2, 7): they slide over a ball.
+
+    Half way it is the sagitta of the chord, gap^2 / (8 radius).
+    """
+    inside = np.clip(closure, 0.0, 1.0)[..., None]
+    radius = EYEBALL_RADIUS / UNITS_PER_EYE_DISTANCE * distance[..., None, None]
+    bulge: F64 = inside * (1 - inside) * (open_gaps[..., :2] ** 2).sum(-1) / (2 * radius)
+    return bulge
 
 
 def _checked(vertices: npt.NDArray[np.floating[Any]]) -> F64:

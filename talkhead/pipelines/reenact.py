@@ -13,7 +13,6 @@ from talkhead.pipelines.inputs import PathLike, Photo, known_space, open_source
 from talkhead.pipelines.outputs import VideoOptions, check_destination
 from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.pipelines.render import open_renderer, placed, result_of, write_frames
-from talkhead.protocols import Source, SystemInfo
 
 
 def reenact(
@@ -61,20 +60,16 @@ def reenact(
     info = probe(driving)
     source = open_source(face, face_choice)
     sound = Path(audio) if audio is not None else Path(driving) if info.has_audio else None
+    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
     if dry_run:
-        return _planned(output, chosen, source, round(info.duration_s * (fps or info.fps)), fps or info.fps)
+        rate = fps or info.fps
+        n_frames = round(info.duration_s * rate)
+        return Result(
+            output=str(output), system=chosen.name, n_frames=n_frames, fps=rate, size=renderer.size, written=False
+        )
     driver = extract_video(driving, driver_face, fps, progress=progress)
     own = extract_photo(source, driver.fps)
     coeffs = placed(retarget(driver, source=own, mode=motion, motion_scale=motion_scale, space=known_space()), own)
-    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
     options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
     write_frames(renderer, coeffs, output, kind, audio=sound, options=options, progress=progress)
     return result_of(output, renderer, coeffs, chosen)
-
-
-def _planned(output: PathLike, system: SystemInfo, source: Source, n_frames: int, fps: float) -> Result:
-    """What a run would give, told without following the driver through every frame."""
-    height, width = source.image.shape[:2]
-    return Result(
-        output=str(output), system=system.name, n_frames=n_frames, fps=fps, size=(width, height), written=False
-    )

@@ -27,7 +27,7 @@ class RenderConfig:
 
     size: int | None = None
     framing: Framing = "full"
-    shading: float = 0.7
+    shading: float = 0.85
     torso_follow: float = 0.35
     teeth: bool = True
 

@@ -1,18 +1,21 @@
 """Change of light with rotation and expression: the photo's light is read off its face, then moved with the normals.
 
+Skin that an expression pushes together folds and darkens: the gain also falls with the area a vertex loses ("tension
+maps" in animation), which gives cheeks their furrow and foreheads their shade.
+
 A first-order spherical-harmonics light (ambient and one soft direction, Ramamoorthi and Hanrahan 2001) is fitted to
 the luminance of the face's vertices; a frame's gain at a vertex is the ratio of that light on its new and old normal.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.face.topology import N_SKIN
+from talkhead.face.topology import N_SKIN, OVAL
 from talkhead.face3d.compiled import compiled
 from talkhead.systems.meshwarp.mesh import HeadMesh, Pose
 
@@ -21,6 +24,9 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
 _GAIN_LIMITS = (0.72, 1.28)
+# On five clips of talking faces the error of the face falls up to about this strength; see docs/meshwarp.md.
+_FOLDING = 0.7
+_FOLD_FREE = 0.03  # lost area that is tracking noise
 _OUTER_REACH = 0.9  # the gain fades out this far outside the oval, eye distances
 
 
@@ -28,15 +34,16 @@ _OUTER_REACH = 0.9  # the gain fades out this far outside the oval, eye distance
 class Light:
     """Fitted light: `ambient` and `direction` (3,) of luminance = ambient + direction . normal, in camera axes.
 
-    `rest_shade` (468,) is its value on the photo's own normals; `outer_blend` (O, 468 of the oval) spreads gains out.
+    `rest_shade` (468,) is its value on the photo's own normals, `rest_area` (468,) the skin round its vertices;
+    `outer_blend` (O, 36) spreads the oval's gains out. `amount` is how much of the change is applied.
     """
 
     ambient: float
     direction: F64
     triangles: npt.NDArray[np.int32]
     rest_shade: F64
+    rest_area: F64
     outer_blend: F64
-    oval: tuple[int, ...]
     amount: float
 
     def gains(self, face: F64, pose: Pose) -> F32:
@@ -45,17 +52,18 @@ class Light:
         Args:
             face: (478, 3) driven vertices, head frame. pose: of the frame.
         """
-        shade = self._shade(face, pose)
-        ratio = np.clip(shade / self.rest_shade, *_GAIN_LIMITS)
-        inner = 1 + self.amount * (ratio - 1)
-        outer = 1 + self.outer_blend @ (inner[list(self.oval)] - 1)
+        normals, area = vertex_normals(face[:N_SKIN], self.triangles)
+        ratio = np.clip(self.shade(normals, pose) / self.rest_shade, *_GAIN_LIMITS)
+        lost = 1 - area / self.rest_area
+        folded = np.clip(1 - _FOLDING * np.maximum(lost - _FOLD_FREE, 0), _GAIN_LIMITS[0], 1)
+        inner = 1 + self.amount * (ratio * folded - 1)
+        outer = 1 + self.outer_blend @ (inner[list(OVAL)] - 1)
         return np.concatenate([inner, outer]).astype(np.float32)
 
-    def _shade(self, face: F64, pose: Pose) -> F64:
-        normals = vertex_normals(face[:N_SKIN], self.triangles) @ pose.rotation.T
-        shade = self.ambient + normals @ self.direction
-        floor = 0.25 * self.ambient
-        result: F64 = np.maximum(shade, floor)
+    def shade(self, normals: F64, pose: Pose) -> F64:
+        """Luminance of surfaces with these head-frame normals (V, 3) under a pose, (V,)."""
+        lit = self.ambient + normals @ (pose.rotation.T @ self.direction)
+        result: F64 = np.maximum(lit, 0.25 * self.ambient)
         return result
 
 
@@ -65,15 +73,14 @@ def fit_light(image: U8, mesh: HeadMesh, landmarks: F64, triangles: npt.NDArray[
     Args:
         image: (H, W, 3) uint8. landmarks: (478, 3) pixels. triangles: (F, 3) of the face skin. amount: 0..1.
     """
-    from talkhead.face.topology import OVAL
-
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     smooth = cv2.GaussianBlur(gray, (0, 0), max(1.0, 0.05 * mesh.eye_px))
     xy = landmarks[:N_SKIN, :2].astype(np.float32)
     values = cv2.remap(
         smooth, xy[None, :, 0] - 0.5, xy[None, :, 1] - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )[0]
-    normals = vertex_normals(mesh.face[:N_SKIN], triangles) @ mesh.pose.rotation.T
+    own_normals, area = vertex_normals(mesh.face[:N_SKIN], triangles)
+    normals = own_normals @ mesh.pose.rotation.T
     facing = np.clip(normals[:, 2], 0, 1)
     design = np.column_stack([np.ones(N_SKIN), normals])
     weight = facing.copy()
@@ -98,32 +105,26 @@ def fit_light(image: U8, mesh: HeadMesh, landmarks: F64, triangles: npt.NDArray[
         direction=direction,
         triangles=np.ascontiguousarray(triangles),
         rest_shade=np.ones(N_SKIN),
+        rest_area=np.maximum(area, 1e-9),
         outer_blend=blend,
-        oval=OVAL,
         amount=amount,
     )
-    rest = light._shade(mesh.face, mesh.pose)
-    return Light(
-        ambient=ambient,
-        direction=direction,
-        triangles=light.triangles,
-        rest_shade=rest,
-        outer_blend=blend,
-        oval=OVAL,
-        amount=amount,
-    )
+    return replace(light, rest_shade=light.shade(own_normals, mesh.pose))
 
 
 @compiled()
-def vertex_normals(vertices: F64, triangles: npt.NDArray[np.int32]) -> F64:
-    """Area-weighted unit normals, (V, 3), pointing out of the face for counter-clockwise triangles."""
+def vertex_normals(vertices: F64, triangles: npt.NDArray[np.int32]) -> tuple[F64, F64]:
+    """Area-weighted unit normals (V, 3) of counter-clockwise triangles, and twice the area round each vertex (V,)."""
     normals = np.zeros((vertices.shape[0], 3))
+    areas = np.zeros(vertices.shape[0])
     for f in range(triangles.shape[0]):
         i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
         ax, ay, az = vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2]
         bx, by, bz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
         nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        area = np.sqrt(nx * nx + ny * ny + nz * nz)
         for v in (i, j, k):
+            areas[v] += area
             normals[v, 0] += nx
             normals[v, 1] += ny
             normals[v, 2] += nz
@@ -131,4 +132,4 @@ def vertex_normals(vertices: F64, triangles: npt.NDArray[np.int32]) -> F64:
         length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
         if length > 1e-12:
             normals[v] /= length
-    return normals
+    return normals, areas

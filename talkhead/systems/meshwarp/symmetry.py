@@ -48,7 +48,7 @@ class Completion:
 
     def surface(self, face: F64, pose: Pose) -> F32:
         """Per vertex of the skin: blend towards the other half, and tone; (468, 2) float32."""
-        facing = (vertex_normals(face[:N_SKIN], self.triangles) @ pose.rotation.T)[:, 2]
+        facing = vertex_normals(face[:N_SKIN], self.triangles)[0] @ pose.rotation[2]
         weight = self.potential * smoothstep(*_TURNED, facing - self.facing)
         return np.stack([weight, self.tone], 1).astype(np.float32)
 
@@ -59,7 +59,7 @@ def plan_completion(face: F64, pose: Pose, light: Light) -> Completion:
     Args:
         face: (478, 3) the photo's own vertices, head frame. pose: of the photo. light: fitted to it.
     """
-    facing = (vertex_normals(face[:N_SKIN], light.triangles) @ pose.rotation.T)[:, 2]
+    facing = vertex_normals(face[:N_SKIN], light.triangles)[0] @ pose.rotation[2]
     other = MIRROR[:N_SKIN]
     poor = 1 - smoothstep(*_POOR, facing)
     better = smoothstep(*_BETTER, facing[other] - facing)

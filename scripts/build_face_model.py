@@ -33,7 +33,7 @@ from talkhead.face.topology import (
 )
 from talkhead.face3d import eyes
 from talkhead.face3d.morphable import F64, encode_model, remove_similarity
-from talkhead.face3d.pose import solve_poses
+from talkhead.face3d.pose import Z_WEIGHT, solve_poses
 from talkhead.geometry import euler_to_matrix
 from talkhead.media.image import read_image
 from talkhead.media.video import open_clip
@@ -211,7 +211,7 @@ def learn(people: list[Person]) -> Statistics:
     exp_basis, exp_std, parity = expressions(aligned, mean, weights)
     neutrals = [calmed(a, mean, exp_basis, exp_std, weights) for a in aligned]
     offsets = np.array([rescaled(shape, mean, weights) for shape in neutrals]) - mean
-    offsets = remove_similarity(offsets, mean, weights) / np.sqrt(len(offsets))
+    offsets = remove_similarity(offsets, mean, residual_weights(weights)) / np.sqrt(len(offsets))
     id_basis, _ = principal(offsets, N_ID, np.ones(N_POINTS))
     id_std = np.sqrt(((offsets.reshape(len(offsets), -1) @ id_basis.reshape(N_ID, -1).T) ** 2).sum(0))
     return Statistics(mean, weights, exp_basis, parity, exp_std, id_basis, id_std, aligned)
@@ -221,7 +221,9 @@ def expressions(aligned: list[Aligned], mean: F64, weights: F64) -> tuple[F64, F
     """Expression components, their standard deviations, their parity."""
     metric = np.ones(N_POINTS)
     metric[LIPS] = LIP_METRIC
-    fields = remove_similarity(weighted_motion(aligned), mean, weights)
+    fields = remove_similarity(weighted_motion(aligned), mean, residual_weights(weights))
+    # Exactly no expression opens or closes the eyes: that is the eyelid track's.
+    fields = eyes.set_lid_gaps(fields, np.zeros((2, 7, 3)))
     basis, parity = principal(fields, N_EXP, metric)
     codes = fields.reshape(len(fields), -1) @ basis.reshape(N_EXP, -1).T
     return basis, np.sqrt((codes**2).sum(0)), parity
@@ -234,6 +236,11 @@ def pose_weights() -> F64:
     weights[list(FOREHEAD)] = 0.3
     weights[list(NOSE_WINGS)] = 0.5
     return weights
+
+
+def residual_weights(weights: F64) -> F64:
+    """Weights (V, 3) of the squared residuals of a pose fit."""
+    return weights[:, None] * np.array([1.0, 1.0, Z_WEIGHT])
 
 
 def weighted_motion(aligned: list[Aligned]) -> F64:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from talkhead.face.topology import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from talkhead.face3d import eyes
 from talkhead.face3d.morphable import FaceModel
-from talkhead.face3d.pose import Poses, solve_poses
+from talkhead.face3d.pose import Z_WEIGHT, Poses, solve_poses
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class FitConfig:
     rounds: int = 3
     ridge: float = 5e-5
     lip_weight: float = 3.0
-    z_weight: float = 0.25
+    z_weight: float = Z_WEIGHT
     depth_detected: float = 0.5
     calibration_s: float = 20.0
     calibration_frames: int = 200

@@ -208,19 +208,23 @@ def similarity_tangent(vertices: npt.NDArray[np.floating[Any]]) -> F64:
 
 
 def remove_similarity(fields: F64, vertices: F64, weights: F64) -> F64:
-    """Take the rigid motion and scale out of deformation fields, as the pose weights see them.
+    """Take the rigid motion and scale out of deformation fields, as a pose fit with these weights sees them.
 
     With the same weights a pose fit then does not notice the deformation (to first order), so codes and pose do not
     trade off. Weights that rest on the skull keep the skull still when the jaw moves; equal weights would push the
     forehead up whenever the chin goes down.
 
     Args:
-        fields: (N, V, 3). vertices: the mean, (V, 3). weights: (V,).
+        fields: (N, V, 3). vertices: the mean, (V, 3). weights: of squared residuals, (V, 3).
     Returns:
         (N, V, 3).
+    Raises:
+        ShapeError: `weights` has another shape than `vertices`.
     """
+    if np.shape(weights) != vertices.shape:
+        raise ShapeError("weights", np.shape(weights), f"{vertices.shape}")
     tangent = similarity_tangent(vertices)
-    weighted = tangent * weights[:, None]
+    weighted = tangent * weights
     gram = np.einsum("avi,bvi->ab", weighted, tangent)
     seen = np.einsum("avi,nvi->an", weighted, fields)
     cleaned: F64 = fields - np.einsum("an,avi->nvi", np.linalg.solve(gram, seen), tangent)

@@ -16,6 +16,9 @@ from talkhead.geometry import rotvec_to_matrix
 
 F64 = npt.NDArray[np.float64]
 
+# Factor on squared depth residuals: half the weight of x and y, as detectors guess depth.
+Z_WEIGHT = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Poses:
@@ -41,7 +44,7 @@ class Poses:
 
 
 def solve_poses(
-    vertices: F64, points: F64, weights: F64, *, z_weight: float = 0.25, rounds: int = 3, start: Poses | None = None
+    vertices: F64, points: F64, weights: F64, *, z_weight: float = Z_WEIGHT, rounds: int = 3, start: Poses | None = None
 ) -> Poses:
     """Weighted least-squares poses.
 

@@ -39,7 +39,7 @@ def edit(
     coeffs = read_motion(motion)
     changes = as_edits(edits)
     edited = apply_edits(coeffs, changes, space=known_space())
-    edited = stamped(edited, "edit", dict(coeffs.params) | {"edits": [change.name for change in changes]})
+    edited = stamped(edited, "edit", {"edits": [change.name for change in changes]})
     return write_if_asked(edited, output, overwrite=overwrite)
 
 

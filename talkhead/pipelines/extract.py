@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.retarget import is_same_person
 from talkhead.errors import FaceNotFoundError
 from talkhead.pipelines.config import DEFAULTS
 from talkhead.pipelines.inputs import PathLike, Photo, open_source, read_choice, stamped
@@ -49,13 +50,26 @@ def extract(
     return write_if_asked(coeffs, output, overwrite=overwrite)
 
 
-def extract_photo(source: Source, fps: float = DEFAULTS.fps, *, landmarks: bool = False) -> Coeffs:
-    """Coefficients of one photo, one frame long."""
+def extract_photo(
+    source: Source, fps: float = DEFAULTS.fps, *, landmarks: bool = False, like: Coeffs | None = None
+) -> Coeffs:
+    """Coefficients of one photo, one frame long.
+
+    Args:
+        source: photo and face. fps: rate to write down. landmarks: also keep the 68 points.
+        like: coefficients to be compared with these; if they show the same person, shape and open eyes are taken from
+            them, since a clip tells identity and expression apart better than one picture.
+    """
     from talkhead.face3d.fit import fit_photo
     from talkhead.face3d.morphable import load_builtin
 
     height, width = source.image.shape[:2]
-    coeffs = fit_photo(source.landmarks, (width, height), load_builtin()).coeffs.replace(fps=fps)
+    model = load_builtin()
+    coeffs = fit_photo(source.landmarks, (width, height), model).coeffs
+    if like is not None and is_same_person(like, coeffs, model.space):
+        eye_open = like.params.get("eye_open")
+        coeffs = fit_photo(source.landmarks, (width, height), model, id_codes=like.id, eye_open=eye_open).coeffs
+    coeffs = coeffs.replace(fps=fps)
     return coeffs.replace(landmarks=source.landmarks.view68()[None]) if landmarks else coeffs
 
 

@@ -59,5 +59,5 @@ def frontalize_coeffs(
     """
     check_coeff_output(output, overwrite=overwrite)
     coeffs = read_motion(motion)
-    result = stamped(frontal(coeffs, strength=strength), "frontalize", dict(coeffs.params) | {"frontalize": strength})
+    result = stamped(frontal(coeffs, strength=strength), "frontalize", {"frontalize": strength})
     return write_if_asked(result, output, overwrite=overwrite)

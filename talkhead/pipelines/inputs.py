@@ -135,10 +135,10 @@ def check_one_stdin(inputs: Sequence[object]) -> None:
 
 
 def stamped(coeffs: Coeffs, command: str, params: dict[str, Any], source: object = None) -> Coeffs:
-    """Coefficients with their origin: command, options, and the hash of the file they were made from."""
+    """Coefficients with their origin: command, options (beside those known already), hash of the file they come from."""
     return coeffs.replace(
         created_by=f"talkhead {__version__} {command}",
-        params={key: value for key, value in params.items() if value is not None},
+        params=dict(coeffs.params) | {key: value for key, value in params.items() if value is not None},
         source_sha256=file_sha256(source) if isinstance(source, (str, Path)) else coeffs.source_sha256,
     )
 

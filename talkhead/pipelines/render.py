@@ -97,7 +97,7 @@ def fitted_to(coeffs: Coeffs, source: Source) -> Coeffs:
     """
     if not any(getattr(coeffs, name) is not None and name not in coeffs.relative for name in ("trans", "scale")):
         return coeffs
-    own = extract_photo(source, coeffs.fps)
+    own = extract_photo(source, coeffs.fps, like=coeffs)
     height, width = source.image.shape[:2]
     if coeffs.size is not None and tuple(coeffs.size) != (width, height):
         coeffs = retarget(coeffs, source=own, mode="absolute", space=known_space())

@@ -38,6 +38,9 @@ U8 = npt.NDArray[np.uint8]
 TEETH_RESOLUTION = 320  # pixels per eye distance of the painted rows
 _HALF_WIDTH = 0.40  # painted rows reach this far to either side, eye distances
 _HEIGHT = 0.16
+# Lips roll inwards: the dark begins this far inside the inner-lip line, eye distances. Without it a rendered mouth
+# reads as opened wider than asked.
+_LIP_ROLL = 0.009
 _TEETH_DEPTH = 0.10  # teeth lie this far behind the lips, eye distances
 # Widths from the middle outwards, seen from the front: incisor, lateral, canine, premolars, molar (eye distances).
 _UPPER_WIDTHS = (0.092, 0.072, 0.074, 0.056, 0.046, 0.036)
@@ -178,6 +181,7 @@ def _paint_mouth(  # noqa: PLR0913
 ) -> None:
     """The pixel loop of `paint_mouth`; `chord` is the frame's length in eye distances."""
     res = TEETH_RESOLUTION
+    inset = _LIP_ROLL / chord
     for y in range(box[1], box[3]):
         for x in range(box[0], box[2]):
             px, py = x + 0.5 + origin[0], y + 0.5 + origin[1]
@@ -186,7 +190,7 @@ def _paint_mouth(  # noqa: PLR0913
                 continue
             fy = frame[1, 0] * px + frame[1, 1] * py + frame[1, 2]
             top, bottom = look_up(upper, fx), look_up(lower, fx)
-            inside = ramp(-soft, soft, fy - top) * ramp(-soft, soft, bottom - fy)
+            inside = ramp(-soft, soft, fy - top - inset) * ramp(-soft, soft, bottom - fy - inset)
             inside *= min(1.0, (bottom - top) / (1.2 * soft)) * show
             centre = 0.5 * (top + bottom)
             width = 0.014 / chord

@@ -135,7 +135,7 @@ def check_one_stdin(inputs: Sequence[object]) -> None:
 
 
 def stamped(coeffs: Coeffs, command: str, params: dict[str, Any], source: object = None) -> Coeffs:
-    """Coefficients with their origin: command, options (beside those known already), hash of the file they come from."""
+    """Coefficients with their origin: command, options (beside those known already), hash of the file they are from."""
     return coeffs.replace(
         created_by=f"talkhead {__version__} {command}",
         params=dict(coeffs.params) | {key: value for key, value in params.items() if value is not None},

@@ -37,6 +37,8 @@ def shaded(vertices: F64, model: FaceModel, rot: tuple[float, float, float] = (0
     picture = Image.fromarray(grey).convert("RGB")
     draw = ImageDraw.Draw(picture)
     for x, y in pixels[IRIS[:, 0], :2]:
+        if raster.tri_id[0, int(y), int(x)] >= 0:
+            continue  # behind a lid
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=(40, 90, 160))
     return picture.resize((TILE, TILE), Image.Resampling.LANCZOS)
 

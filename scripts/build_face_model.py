@@ -159,7 +159,7 @@ def principal(fields: F64, n: int, metric: F64) -> tuple[F64, F64]:
             found.append((float(values[-k]), (vectors[:, -k].reshape(-1, 3) / root), parity))
     found.sort(key=lambda item: -item[0])
     chosen = found[:n]
-    components, parities = [], []
+    components: list[tuple[float, F64, int]] = []
     for parity in (1, -1):
         span = np.array([v.ravel() for _, v, p in chosen if p == parity])
         q = np.linalg.qr(span.T)[0]
@@ -168,8 +168,7 @@ def principal(fields: F64, n: int, metric: F64) -> tuple[F64, F64]:
         components += [(float(value), q @ turn[:, k], parity) for k, value in enumerate(values)]
     components.sort(key=lambda item: -item[0])
     basis = np.array([_signed(c).reshape(-1, 3) for _, c, _ in components])
-    parities = np.array([p for *_, p in components], np.float64)
-    return basis, parities
+    return basis, np.array([p for *_, p in components], np.float64)
 
 
 def _signed(component: F64) -> F64:
@@ -409,8 +408,8 @@ def track_media(media: Path, folder: Path) -> None:
     stills["astronaut"] = data.astronaut()
     for name, pixels in stills.items():
         for index in range(N_FACES.get(name, 1)):
-            points = choose_face(pixels, index, name=name).points[None]
-            np.savez(folder / f"{name}-{index}.npz", points=points, size=pixels.shape[1::-1], fps=1.0)
+            found = choose_face(pixels, index, name=name)
+            np.savez(folder / f"{name}-{index}.npz", points=found.points[None], size=pixels.shape[1::-1], fps=1.0)
 
 
 def read_points(folder: Path) -> list[Person]:

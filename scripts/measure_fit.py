@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from build_face_model import Person, learn, model_bytes, read_points
 
+from scripts.build_face_model import Person, learn, model_bytes, read_points
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.topology import N_SKIN
 from talkhead.face3d import eyes

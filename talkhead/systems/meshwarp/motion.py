@@ -90,7 +90,7 @@ class MotionResolver:
         closure, skin = np.zeros(2), face
         if c.eyelid is not None:
             closure = (c.eyelid[t] - self._own_closure) / np.maximum(1 - self._own_closure, 0.2)
-            closure = np.clip(closure, -0.25, 1.0)
+            closure = np.clip(closure, -0.5, 1.0)
             if np.abs(closure).max() > 1e-4:
                 skin = close_eyelids(face, np.where(closure > 0, _STRETCH * np.tanh(closure / _STRETCH), closure))
                 face = close_eyelids(face, closure)

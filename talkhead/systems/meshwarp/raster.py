@@ -25,21 +25,30 @@ def _crossing(xa: Any, ya: Any, xb: Any, yb: Any, y: Any) -> Any:
 
 @compiled(fastmath=True)
 def rasterize_map(
-    vertices: F32, triangles: npt.NDArray[np.int32], texture_xy: F32, surface: F32, depth: F32, xy: F32, gain: F32
+    vertices: F32,
+    triangles: npt.NDArray[np.int32],
+    texture_xy: F32,
+    surface: F32,
+    spans: npt.NDArray[np.int32],
+    depth: F32,
+    xy: F32,
+    gain: F32,
 ) -> None:
     """Z-buffered backward map: where in the texture each pixel looks, scanline by scanline.
 
     Args:
         vertices: (V, 3) float32, pixels and depth away from the camera. triangles: (F, 3).
         texture_xy: (V, 2) position in the texture. surface: (V, 2) shading gain and solidity: 1 hides the background
-            whatever the matte says, -1 shows it. depth: (H, W) work space.
+            whatever the matte says, -1 shows it.
+        spans: (H, 2) first and last + 1 column of each row that is worth filling. depth: (H, W) work space.
         xy: (H, W, 2), overwritten; uncovered pixels become `OUTSIDE`. gain: (H, W, 2) interpolated surface, overwritten
             where covered.
     """
-    height, width = depth.shape
+    height = depth.shape[0]
     half = np.float32(0.5)
-    depth[:] = np.float32(1e30)
-    xy[:] = OUTSIDE
+    for y in range(height):
+        depth[y, spans[y, 0] : spans[y, 1]] = np.float32(1e30)
+        xy[y, spans[y, 0] : spans[y, 1]] = OUTSIDE
     for f in range(triangles.shape[0]):
         i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
         x0, y0 = vertices[i, 0], vertices[i, 1]
@@ -79,8 +88,8 @@ def rasterize_map(
                 lo, hi = min(lo, x), max(hi, x)
             if hi < lo:
                 continue
-            left = max(int(np.ceil(lo - half)), 0)
-            right = min(int(np.ceil(hi - half)), width)
+            left = max(int(np.ceil(lo - half)), spans[y, 0])
+            right = min(int(np.ceil(hi - half)), spans[y, 1])
             dy = yc - y0
             zr, ar, br = z0 + zy * dy, a0 + ay * dy, b0 + by * dy
             cr, sr = c0 + cy * dy, s0 + sy * dy
@@ -96,7 +105,17 @@ def rasterize_map(
 
 
 @compiled(fastmath=True)
-def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: float, zoom: float, out: U8) -> None:
+def composite(
+    photo: U8,
+    plate: U8,
+    warped: U8,
+    xy: F32,
+    gain: F32,
+    spans: npt.NDArray[np.int32],
+    offset: float,
+    zoom: float,
+    out: U8,
+) -> None:
     """Moving foreground over the filled background, and the photo itself where nothing moves.
 
     `out = (1 - m) photo + m (a * gain * foreground + (1 - a) plate)`, m = min(1, 2 |flow|) in pixels, so zero motion
@@ -105,7 +124,8 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
     Args:
         photo, plate: (H, W, 3) uint8. warped: (H, W, 4) uint8 foreground colour and matte.
         xy: (H, W, 2) texture positions, pixel centres at integers. gain: (H, W, 2) shading and solidity.
-        offset, zoom: texture position = (photo position + offset) * zoom - 0.5. out: (H, W, 3) uint8, overwritten.
+        spans: (H, 2) columns with foreground; the plate alone is seen beside them. offset, zoom: texture position =
+            (photo position + offset) * zoom - 0.5. out: (H, W, 3) uint8, overwritten.
     """
     one, two, half, zero, full = np.float32(1), np.float32(2), np.float32(0.5), np.float32(0), np.float32(255)
     still_px, still_gain = np.float32(1e-4), np.float32(1e-3)
@@ -113,7 +133,9 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
     to_unit = np.float32(1.0 / 255.0)
     for y in range(out.shape[0]):
         fy0 = shift - np.float32(y)
-        for x in range(out.shape[1]):
+        out[y, : spans[y, 0]] = plate[y, : spans[y, 0]]
+        out[y, spans[y, 1] :] = plate[y, spans[y, 1] :]
+        for x in range(spans[y, 0], spans[y, 1]):
             u = xy[y, x, 0]
             if u <= OUTSIDE:
                 for c in range(3):
@@ -143,18 +165,23 @@ def composite(photo: U8, plate: U8, warped: U8, xy: F32, gain: F32, offset: floa
 
 
 @compiled(fastmath=True)
-def soften_folds(xy: F32, zoom: float, jump: float, frame: U8, out: U8) -> None:
+def soften_folds(
+    xy: F32, zoom: float, jump: float, box: npt.NDArray[np.int64], spans: npt.NDArray[np.int32], frame: U8, out: U8
+) -> None:
     """Anti-alias contours where the mesh folds over itself: blur across the line where the map jumps.
 
     Args:
         xy: (H, W, 2) texture positions. zoom: texture pixels per photo pixel. jump: photo pixels a step may differ from
-            an even one before its ends belong to different surfaces.
-        frame: (H, W, 3) uint8, read. out: (H, W, 3) uint8, a copy of `frame` on entry, written at the contours.
+            an even one before its ends belong to different surfaces. box: x0, y0, x1, y1 to look at.
+        spans: (H, 2) columns of each row in which the map is filled.
+        frame: the box's pixels, (y1 - y0, x1 - x0, 3) uint8, read. out: (H, W, 3) uint8, written at the contours.
     """
-    height, width = out.shape[0], out.shape[1]
     limit, even = np.float32(jump * zoom), np.float32(zoom)
-    for y in range(1, height - 2):
-        for x in range(1, width - 2):
+    x0, y0, x1, y1 = box
+    for y in range(y0 + 1, y1 - 2):
+        left = max(x0 + 1, spans[y, 0], spans[y + 1, 0])
+        right = min(x1 - 2, spans[y, 1] - 1, spans[y + 1, 1])
+        for x in range(left, right):
             u, v = xy[y, x, 0], xy[y, x, 1]
             across = abs(xy[y, x + 1, 0] - u - even) > limit or abs(xy[y, x + 1, 1] - v) > limit
             down = abs(xy[y + 1, x, 0] - u) > limit or abs(xy[y + 1, x, 1] - v - even) > limit
@@ -163,6 +190,7 @@ def soften_folds(xy: F32, zoom: float, jump: float, frame: U8, out: U8) -> None:
             dx, dy = (1, 0) if across else (0, 1)
             for step in range(2):
                 yy, xx = y + step * dy, x + step * dx
+                j, i = yy - y0, xx - x0
                 for c in range(3):
-                    value = np.uint32(frame[yy - dy, xx - dx, c]) + np.uint32(frame[yy + dy, xx + dx, c])
-                    out[yy, xx, c] = np.uint8((value + 2 * np.uint32(frame[yy, xx, c]) + 2) >> 2)
+                    value = np.uint32(frame[j - dy, i - dx, c]) + np.uint32(frame[j + dy, i + dx, c])
+                    out[yy, xx, c] = np.uint8((value + 2 * np.uint32(frame[j, i, c]) + 2) >> 2)

@@ -24,6 +24,7 @@ from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.geometry import euler_to_matrix
 from talkhead.protocols import Drive, Source
 from talkhead.systems.meshwarp.config import (
+    GRID_STEP,
     MARGIN,
     REGION_DOWN,
     REGION_SIDE,
@@ -31,6 +32,7 @@ from talkhead.systems.meshwarp.config import (
     RenderConfig,
 )
 from talkhead.systems.meshwarp.eyes import EYE_A, EYE_B, Eye, paint_eye, prepare_eye
+from talkhead.systems.meshwarp.lens import box_around
 from talkhead.systems.meshwarp.mesh import Box, HeadMesh, Pose, build_mesh
 from talkhead.systems.meshwarp.motion import FrameMotion, MotionResolver
 from talkhead.systems.meshwarp.mouth import Mouth, paint_mouth, prepare_mouth
@@ -102,23 +104,20 @@ class MeshwarpRenderer:
         """One frame of a resolved motion."""
         frame = self.image.copy()
         x0, y0, x1, y1 = self._box
+        out = frame[y0:y1, x0:x1]
         vertices = self.mesh.deform(motion.skin, motion.pose, self.config.torso_follow)
         vertices[:, :2] -= (x0, y0)
         self._surface[:, 0] = self.light.gains(motion.skin, motion.pose)
-        rasterize_map(
-            vertices, self.mesh.triangles, self._texture_xy, self._surface, self._depth, self._map_xy, self._map_gain
-        )
-        warped = cv2.remap(
-            self._texture, self._map_xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-        )
-        self._complete(warped, vertices, motion)
+        spans = row_spans(vertices[self._person], out.shape[1], out.shape[0], self._band)
+        maps = (self._depth, self._map_xy, self._map_gain)
+        rasterize_map(vertices, self.mesh.triangles, self._texture_xy, self._surface, spans, *maps)
+        self._sample(self._map_xy, spans, self._warped)
+        self._complete(vertices, motion, spans)
         composite(
-            self.image[y0:y1, x0:x1], self._plate, warped, self._map_xy, self._map_gain, float(self._pad),
-            float(self._zoom), self._composed,
+            self.image[y0:y1, x0:x1], self._plate, self._warped, self._map_xy, self._map_gain, spans,
+            float(self._pad), float(self._zoom), out,
         )  # fmt: skip
-        out = frame[y0:y1, x0:x1]
-        out[:] = self._composed
-        soften_folds(self._map_xy, float(self._zoom), _FOLD_JUMP, self._composed, out)
+        self._soften(vertices, spans, out)
         target = motion.pose.place(motion.face, self.size)[:, :2]
         skin = motion.pose.place(motion.skin, self.size)[:, :2]
         rest = motion.pose.place(self.fit.vertices, self.size)[:, :2]
@@ -130,18 +129,37 @@ class MeshwarpRenderer:
         )  # fmt: skip
         return frame
 
-    def _complete(self, warped: U8, vertices: F32, motion: FrameMotion) -> None:
-        """Put skin of the near half where a turned photo shows none of the far half; in place."""
+    def _sample(self, xy: F32, spans: npt.NDArray[np.int32], warped: U8) -> None:
+        """Sample the texture where the map says, band by band, so that empty background costs nothing; in place."""
+        for top in range(0, len(spans), self._band):
+            rows = spans[top : top + self._band]
+            left, right = int(rows[:, 0].min()), int(rows[:, 1].max())
+            if left < right:
+                part = (slice(top, top + self._band), slice(left, right))
+                warped[part] = cv2.remap(
+                    self._texture, xy[part], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+                )
+
+    def _soften(self, vertices: F32, spans: npt.NDArray[np.int32], out: U8) -> None:
+        """Anti-alias the contours of the face where it hides parts of itself or of the head."""
+        margin = 0.3 * self.mesh.eye_px
+        face = vertices[:N_SKIN, :2].astype(np.float64)
+        x0, y0, x1, y1 = box_around(face, margin, (out.shape[1], out.shape[0]))
+        before, box = out[y0:y1, x0:x1].copy(), np.array([x0, y0, x1, y1])
+        soften_folds(self._map_xy, float(self._zoom), _FOLD_JUMP, box, spans, before, out)
+
+    def _complete(self, vertices: F32, motion: FrameMotion, spans: npt.NDArray[np.int32]) -> None:
+        """Put skin of the near half where a turned photo shows none of the far half."""
         if not self._completion.is_needed:
             return
         surface = self._completion.surface(motion.skin, motion.pose)
         if surface[:, 0].max() < 0.01:
             return
         xy, mixed = np.empty_like(self._map_xy), np.zeros_like(self._map_gain)
-        mirrored = self._texture_xy[MIRROR[:N_SKIN]]
-        rasterize_map(vertices[:N_SKIN], self.model.triangles, mirrored, surface, self._depth, xy, mixed)
-        other = cv2.remap(self._texture, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        blend_completion(warped, other, xy, mixed)
+        mirrored, other = self._texture_xy[MIRROR[:N_SKIN]], np.empty_like(self._warped)
+        rasterize_map(vertices[:N_SKIN], self.model.triangles, mirrored, surface, spans, self._depth, xy, mixed)
+        self._sample(xy, spans, other)
+        blend_completion(self._warped, other, xy, mixed, spans)
 
     def _prepare(self) -> None:
         """Everything that does not change from frame to frame."""
@@ -176,7 +194,9 @@ class MeshwarpRenderer:
         self._map_gain = np.empty((height, width, 2), np.float32)
         self._surface = np.zeros((len(self.mesh.source), 2), np.float32)
         self._surface[:, 1] = vertex_solidity(self.mesh, self.model.triangles, matte)
-        self._composed = np.empty((height, width, 3), np.uint8)
+        self._warped = np.empty((height, width, 4), np.uint8)
+        self._person = person_vertices(self.mesh, matte)
+        self._band = max(16, round(0.2 * eye_px))
 
 
 def pose_of(coeffs: Coeffs, t: int = 0) -> Pose:
@@ -185,6 +205,44 @@ def pose_of(coeffs: Coeffs, t: int = 0) -> Pose:
     return Pose(
         rotation=euler_to_matrix(coeffs.rot[t]), trans=coeffs.trans[t].astype(np.float64), scale=float(coeffs.scale[t])
     )
+
+
+def person_vertices(mesh: HeadMesh, matte: F32) -> npt.NDArray[np.bool_]:
+    """Vertices of all triangles that show something of the person, (V,) bool: the face, and outer ones near the matte.
+
+    Args:
+        mesh: of the photo. matte: (H, W) of the whole photo, 0..1.
+    """
+    reach = max(1, round(1.6 * GRID_STEP * mesh.eye_px))
+    small = max(1, reach // 4)  # a coarse mask is enough, and cheap to widen
+    coarse = cv2.resize(
+        (matte > 0.01).astype(np.float32), None, fx=1 / small, fy=1 / small, interpolation=cv2.INTER_AREA
+    )
+    near = cv2.dilate((coarse > 0).astype(np.uint8), np.ones((2 * (reach // small) + 3,) * 2, np.uint8))
+    inside = np.clip(np.floor(mesh.source / small).astype(int), 0, np.array(near.shape[::-1]) - 1)
+    person: npt.NDArray[np.bool_] = near[inside[:, 1], inside[:, 0]] > 0
+    person[:N_SKIN] = True
+    return person
+
+
+def row_spans(vertices: F32, width: int, height: int, band: int) -> npt.NDArray[np.int32]:
+    """First and last + 1 column that the person can touch in each row, (H, 2).
+
+    Args:
+        vertices: (N, 2 or 3) pixels of the person's vertices. width, height: of the region. band: rows that share a
+            span; triangles must not be taller than two bands.
+    """
+    n_bands = -(-height // band)
+    which = np.clip(np.floor(vertices[:, 1] / band).astype(int), -3, n_bands + 2) + 3
+    low, high = np.full(n_bands + 6, np.inf), np.full(n_bands + 6, -np.inf)
+    np.minimum.at(low, which, vertices[:, 0])
+    np.maximum.at(high, which, vertices[:, 0])
+    low = np.min([low[i : i + n_bands] for i in range(1, 6)], 0)
+    high = np.max([high[i : i + n_bands] for i in range(1, 6)], 0)
+    empty = ~np.isfinite(low)
+    left = np.clip(np.floor(np.where(empty, 0, low)), 0, width)
+    right = np.clip(np.ceil(np.where(empty, -1, high)) + 1, 0, width)
+    return np.repeat(np.stack([left, np.maximum(left, right)], 1).astype(np.int32), band, 0)[:height]
 
 
 def vertex_solidity(mesh: HeadMesh, triangles: npt.NDArray[np.int32], matte: F32) -> F32:

@@ -68,14 +68,15 @@ def plan_completion(face: F64, pose: Pose, light: Light) -> Completion:
 
 
 @compiled(fastmath=True)
-def blend_completion(warped: U8, other: U8, xy: F32, surface: F32) -> None:
+def blend_completion(warped: U8, other: U8, xy: F32, surface: F32, spans: npt.NDArray[np.int32]) -> None:
     """Mix the other half's colours into `warped` (H, W, 4), in place.
 
     Args:
         other: (H, W, 4) samples of the other half. xy: (H, W, 2) its map. surface: (H, W, 2) blend and tone.
+        spans: (H, 2) columns of each row in which the map is filled.
     """
     for y in range(warped.shape[0]):
-        for x in range(warped.shape[1]):
+        for x in range(spans[y, 0], spans[y, 1]):
             weight = surface[y, x, 0]
             if xy[y, x, 0] <= OUTSIDE or weight < np.float32(0.004):
                 continue

@@ -7,6 +7,7 @@ import pytest
 
 from talkhead.face3d.rasterizer import rasterize_reference
 from talkhead.systems.meshwarp.raster import OUTSIDE, composite, rasterize_map, soften_folds
+from talkhead.systems.meshwarp.render import row_spans
 
 
 def _map(vertices, triangles, size, texture_xy=None, surface=None):
@@ -19,8 +20,13 @@ def _map(vertices, triangles, size, texture_xy=None, surface=None):
         np.empty((height, width, 2), np.float32),
         np.empty((height, width, 2), np.float32),
     )
-    rasterize_map(vertices, np.asarray(triangles, np.int32), texture_xy, surface, depth, xy, gain)
+    spans = _whole(height, width)
+    rasterize_map(vertices, np.asarray(triangles, np.int32), texture_xy, surface, spans, depth, xy, gain)
     return xy, gain
+
+
+def _whole(height, width):
+    return np.tile(np.int32([0, width]), (height, 1))
 
 
 def _random_mesh(rng, columns=9, rows=7, size=(60, 80)):
@@ -70,7 +76,7 @@ def _composite(xy, gain=None, warped=None, photo=None, plate=None):
     warped = np.full((height, width, 4), 255, np.uint8) if warped is None else warped
     gain = np.dstack([np.ones((height, width)), np.zeros((height, width))]).astype(np.float32) if gain is None else gain
     out = np.empty_like(photo)
-    composite(photo, plate, warped, xy.astype(np.float32), gain, 0.0, 1.0, out)
+    composite(photo, plate, warped, xy.astype(np.float32), gain, _whole(height, width), 0.0, 1.0, out)
     return photo, plate, out
 
 
@@ -116,9 +122,31 @@ def test_folds_are_softened_and_even_maps_left_alone():
     frame[:, 6:] = 200
     even = _identity(12, 12)
     out = frame.copy()
-    soften_folds(even, 1.0, 1.3, frame, out)
+    box, spans = np.array([0, 0, 12, 12]), _whole(12, 12)
+    soften_folds(even, 1.0, 1.3, box, spans, frame, out)
     assert np.array_equal(out, frame)
     folded = even.copy()
     folded[:, 6:, 0] += 9
-    soften_folds(folded, 1.0, 1.3, frame, out)
+    soften_folds(folded, 1.0, 1.3, box, spans, frame, out)
     assert (out[5, 5] == 50).all() and (out[5, 6] == 150).all()
+
+
+def test_columns_outside_the_spans_are_the_plate_and_cost_nothing():
+    spans = np.tile(np.int32([3, 8]), (10, 1))
+    warped = np.full((10, 12, 4), 255, np.uint8)
+    photo, plate = np.full((10, 12, 3), 50, np.uint8), np.full((10, 12, 3), 7, np.uint8)
+    gain = np.dstack([np.ones((10, 12)), np.zeros((10, 12))]).astype(np.float32)
+    out = np.empty_like(photo)
+    composite(photo, plate, warped, _identity() + 3, gain, spans, 0.0, 1.0, out)
+    assert (out[:, 3:8] == 255).all() and (out[:, :3] == 7).all() and (out[:, 8:] == 7).all()
+
+
+def test_spans_hold_every_vertex_and_its_neighbourhood():
+    rng = np.random.default_rng(1)
+    points = rng.uniform([40, 20], [60, 50], (50, 2)).astype(np.float32)
+    spans = row_spans(points, 100, 80, 16)
+    assert spans.shape == (80, 2)
+    for x, y in points:
+        assert spans[int(y), 0] <= x < spans[int(y), 1]
+    assert (spans[:, 0] >= 39).all() and (spans[:, 1] <= 62).all()
+    assert (row_spans(points + np.float32([0, 1000]), 100, 80, 16) == 0).all()

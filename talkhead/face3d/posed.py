@@ -6,6 +6,7 @@ the photo's, lids closed, irises turned, head posed. At the photo's own coeffici
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,26 +61,47 @@ def head_vertices(coeffs: Coeffs, base: PhotoFit, model: FaceModel) -> F64:
     own = base.coeffs
     assert coeffs.exp is not None and own.exp is not None
     moved = base.vertices + model.offset(coeffs.exp.astype(np.float64) - own.exp[0])
+    motion = EyeMotion.of(base, model)
     if coeffs.eyelid is not None:
-        moved = moved + lid_motion(base, coeffs.eyelid, model)
+        moved = moved + motion.lids(coeffs.eyelid)
     if coeffs.gaze is not None:
-        moved = moved + gaze_motion(base, coeffs.gaze)
+        moved = moved + motion.gaze(coeffs.gaze)
     return moved
 
 
-def lid_motion(base: PhotoFit, eyelid: npt.ArrayLike, model: FaceModel) -> F64:
-    """What lids (..., 2) add to the photo's vertices, (..., 478, 3); exactly 0 at the photo's own closure."""
-    assert base.coeffs.eyelid is not None
-    now = base.coeffs.eyelid[0].astype(np.float64)
-    opened = eyes.open_eyelids(base.vertices, now, rest=model.mean)
-    return eyes.close_eyelids(opened, eyelid) - eyes.close_eyelids(opened, now)
+@dataclass(frozen=True, slots=True)
+class EyeMotion:
+    """What lids and gaze add to a photo's vertices; exactly 0 at the photo's own closure and gaze.
 
+    Attributes:
+        opened: (478, 3) the photo's vertices with its lids opened. shut: the same with them back at `closure` (2,).
+        aimed: (478, 3) the photo's irises at their own gaze. vertices: (478, 3) of the photo.
+    """
 
-def gaze_motion(base: PhotoFit, gaze: npt.ArrayLike) -> F64:
-    """What a gaze (..., 2) adds to the photo's vertices, (..., 478, 3)."""
-    assert base.coeffs.gaze is not None
-    now = eyes.aim_gaze(base.vertices, base.coeffs.gaze[0].astype(np.float64))
-    return eyes.aim_gaze(base.vertices, gaze) - now
+    opened: F64
+    shut: F64
+    aimed: F64
+    vertices: F64
+    closure: F64
+
+    @classmethod
+    def of(cls, base: PhotoFit, model: FaceModel) -> EyeMotion:
+        """Prepare a photo whose coefficients have `eyelid` and `gaze`."""
+        assert base.coeffs.eyelid is not None and base.coeffs.gaze is not None
+        closure = base.coeffs.eyelid[0].astype(np.float64)
+        opened = eyes.open_eyelids(base.vertices, closure, rest=model.mean)
+        aimed = eyes.aim_gaze(base.vertices, base.coeffs.gaze[0].astype(np.float64))
+        return cls(opened, eyes.close_eyelids(opened, closure), aimed, base.vertices, closure)
+
+    def lids(self, eyelid: npt.ArrayLike) -> F64:
+        """What lids (..., 2) add, (..., 478, 3)."""
+        moved: F64 = eyes.close_eyelids(self.opened, eyelid) - self.shut
+        return moved
+
+    def gaze(self, gaze: npt.ArrayLike) -> F64:
+        """What a gaze (..., 2) adds, (..., 478, 3)."""
+        moved: F64 = eyes.aim_gaze(self.vertices, gaze) - self.aimed
+        return moved
 
 
 def project_frames(vertices: F64, coeffs: Coeffs, size: tuple[int, int]) -> F64:

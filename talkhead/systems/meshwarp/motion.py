@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,9 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.retarget import RetargetConfig, identity_distance
 from talkhead.errors import CoeffFileError
 from talkhead.face.landmarks import Landmarks
-from talkhead.face3d.eyes import aim_gaze, close_eyelids
 from talkhead.face3d.fit import PhotoFit, fit_photo
 from talkhead.face3d.morphable import FaceModel
+from talkhead.face3d.posed import EyeMotion
 from talkhead.geometry import euler_to_matrix, matrix_to_euler
 from talkhead.systems.meshwarp.config import (
     PITCH_LIMIT_DEG,
@@ -75,8 +75,9 @@ class MotionResolver:
         self._own_rotation = euler_to_matrix(own.rot[0])
         self._own_trans, self._own_scale = own.trans[0].astype(np.float64), float(own.scale[0])
         self._own_exp = np.zeros(model.n_exp) if own.exp is None else own.exp[0].astype(np.float64)
-        self._own_closure = np.zeros(2) if own.eyelid is None else own.eyelid[0].astype(np.float64)
-        self._own_gaze = np.zeros(2) if own.gaze is None else own.gaze[0].astype(np.float64)
+        self._eyes = EyeMotion.of(replace(fit, coeffs=own), model)
+        assert own.gaze is not None
+        self._own_gaze = own.gaze[0].astype(np.float64)
         self._closing = closing_codes(fit.vertices, model)
         self._warned = False
 
@@ -87,18 +88,16 @@ class MotionResolver:
         if c.exp is not None:
             codes = c.exp[t] + self._closing if "exp" in c.relative else c.exp[t] - self._own_exp
             face = face + self._model.offset(codes)
-        closure, skin = np.zeros(2), face
-        if c.eyelid is not None:
-            closure = (c.eyelid[t] - self._own_closure) / np.maximum(1 - self._own_closure, 0.2)
-            closure = np.clip(closure, -0.5, 1.0)
-            if np.abs(closure).max() > 1e-4:
-                skin = close_eyelids(face, np.where(closure > 0, _STRETCH * np.tanh(closure / _STRETCH), closure))
-                face = close_eyelids(face, closure)
         if c.gaze is not None:
-            gaze = c.gaze[t] if "gaze" in c.relative else c.gaze[t] - self._own_gaze
-            if np.abs(gaze).max() > 1e-5:
-                face = aim_gaze(face, gaze)
-        return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=np.clip(closure, 0, 1))
+            face = face + self._eyes.gaze(c.gaze[t] + (self._own_gaze if "gaze" in c.relative else 0))
+        closing, skin = np.zeros(2), face
+        if c.eyelid is not None:
+            beyond = c.eyelid[t] - self._eyes.closure
+            warped = np.where(beyond > 0, _STRETCH * np.tanh(beyond / _STRETCH), beyond)
+            skin = face + self._eyes.lids(self._eyes.closure + warped)
+            face = face + self._eyes.lids(c.eyelid[t])
+            closing = np.clip(beyond / np.maximum(1 - self._eyes.closure, 0.2), 0, 1)
+        return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=closing)
 
     def _measured_like_driver(self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int]) -> Coeffs:
         """The photo's own coefficients, under the driver's identity when both are the same person.

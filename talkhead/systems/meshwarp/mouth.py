@@ -120,8 +120,10 @@ def paint_mouth(
     gap = _inner_gap(face)
     moved = float(np.abs(face[list(_LIP_RING)] - still[list(_LIP_RING)])[:, :2].max()) / UNITS_PER_EYE_DISTANCE
     closed_photo = mouth.opening < 0.03
-    parted = _smooth(0.006, 0.034, gap)
-    show = parted * (_smooth(0.002, 0.012, moved) if closed_photo else _smooth(0.004, 0.03, moved))
+    if closed_photo:
+        show = _smooth(0.006, 0.034, gap) * _smooth(0.002, 0.012, moved)
+    else:  # whatever lay between the lips is squeezed to flecks when they come nearer: all of it is painted anew
+        show = _smooth(0.002, 0.010, gap) * _smooth(0.004, 0.03, moved)
     # lips of a laughing photo that close leave slivers of squeezed teeth: a seam covers them
     seam = (0.0 if closed_photo else 1.0) * (1 - _smooth(0.010, 0.030, gap)) * _smooth(0.004, 0.03, moved)
     if show <= 0.002 and seam <= 0.002:
@@ -142,6 +144,7 @@ def paint_mouth(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, _skull_matrix(mouth, pose, size), own, upper,
         lower, mouth.upper, mouth.lower, mouth.own, mouth.cavity, mouth.tongue, mouth.line, soft,
         frame.length / mouth.eye_px * mouth.rest_scale / pose.scale, lower_shift, show, seam, 1.0 if teeth else 0.0,
+        _LIP_ROLL if closed_photo else 0.3 * _LIP_ROLL,
     )  # fmt: skip
 
 
@@ -178,10 +181,11 @@ def _paint_mouth(  # noqa: PLR0913
     show: float,
     seam: float,
     teeth: float,
+    lip_roll: float,
 ) -> None:
     """The pixel loop of `paint_mouth`; `chord` is the frame's length in eye distances."""
     res = TEETH_RESOLUTION
-    inset = _LIP_ROLL / chord
+    inset = lip_roll / chord
     for y in range(box[1], box[3]):
         for x in range(box[0], box[2]):
             px, py = x + 0.5 + origin[0], y + 0.5 + origin[1]

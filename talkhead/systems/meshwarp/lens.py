@@ -95,7 +95,7 @@ def fit_affine(points: F64, target: F64) -> F64:
     return solution
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=True)
 def look_up(table: F32, x: float) -> float:
     """Linear look-up of a curve table at x in [0, 1], held outside."""
     position = min(max(x, 0.0), 1.0) * (table.shape[0] - 1)
@@ -104,14 +104,14 @@ def look_up(table: F32, x: float) -> float:
     return table[i] * (1 - t) + table[i + 1] * t
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=True)
 def ramp(low: float, high: float, value: float) -> float:
     """Smoothstep of one number."""
     t = min(max((value - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=True)
 def sample(texture: npt.NDArray[np.uint8], x: float, y: float, channel: int) -> float:
     """Bilinear sample of one channel at pixel coordinates (centres at +0.5), clamped to the border."""
     h, w = texture.shape[0], texture.shape[1]

@@ -15,7 +15,7 @@ U8 = npt.NDArray[np.uint8]
 OUTSIDE = np.float32(-30000.0)  # map value of pixels no triangle covers: samples as transparent
 
 
-@compiled(inline="always", fastmath=True)
+@compiled(fastmath=True)
 def _crossing(xa: Any, ya: Any, xb: Any, yb: Any, y: Any) -> Any:
     """Where an edge crosses a row; the same number from either end, or two triangles would leave a crack."""
     if ya < yb:
@@ -47,8 +47,10 @@ def rasterize_map(
     height = depth.shape[0]
     half = np.float32(0.5)
     for y in range(height):
-        depth[y, spans[y, 0] : spans[y, 1]] = np.float32(1e30)
-        xy[y, spans[y, 0] : spans[y, 1]] = OUTSIDE
+        for x in range(spans[y, 0], spans[y, 1]):
+            depth[y, x] = np.float32(1e30)
+            xy[y, x, 0] = OUTSIDE
+            xy[y, x, 1] = OUTSIDE
     for f in range(triangles.shape[0]):
         i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
         x0, y0 = vertices[i, 0], vertices[i, 1]
@@ -133,9 +135,12 @@ def composite(
     to_unit = np.float32(1.0 / 255.0)
     for y in range(out.shape[0]):
         fy0 = shift - np.float32(y)
-        out[y, : spans[y, 0]] = plate[y, : spans[y, 0]]
-        out[y, spans[y, 1] :] = plate[y, spans[y, 1] :]
-        for x in range(spans[y, 0], spans[y, 1]):
+        left, right = spans[y, 0], spans[y, 1]
+        for x in range(out.shape[1]):
+            if x < left or x >= right:
+                for c in range(3):
+                    out[y, x, c] = plate[y, x, c]
+                continue
             u = xy[y, x, 0]
             if u <= OUTSIDE:
                 for c in range(3):

@@ -131,5 +131,6 @@ def vertex_normals(vertices: F64, triangles: npt.NDArray[np.int32]) -> tuple[F64
     for v in range(normals.shape[0]):
         length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
         if length > 1e-12:
-            normals[v] /= length
+            for c in range(3):
+                normals[v, c] /= length
     return normals, areas

@@ -15,7 +15,7 @@ U8 = npt.NDArray[np.uint8]
 OUTSIDE = np.float32(-30000.0)  # map value of pixels no triangle covers: samples as transparent
 
 
-@compiled(fastmath=True)
+@compiled()
 def _crossing(xa: Any, ya: Any, xb: Any, yb: Any, y: Any) -> Any:
     """Where an edge crosses a row; the same number from either end, or two triangles would leave a crack."""
     if ya < yb:
@@ -23,7 +23,7 @@ def _crossing(xa: Any, ya: Any, xb: Any, yb: Any, y: Any) -> Any:
     return xb + (y - yb) * (xa - xb) / (ya - yb)
 
 
-@compiled(fastmath=True)
+@compiled()  # no fast maths: fused or reordered products would differ between an edge's two triangles
 def rasterize_map(
     vertices: F32,
     triangles: npt.NDArray[np.int32],

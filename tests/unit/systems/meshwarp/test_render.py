@@ -140,11 +140,13 @@ def test_shading_follows_the_turn_unless_switched_off(source):
     assert np.abs(a - b).max() > 2
 
 
-def test_crop_and_size(source):
-    cropped = MeshwarpRenderer(source, RenderConfig(size=200, framing="crop"))
-    assert cropped.size == (200, 200)
-    drive = _motion(cropped, rot=np.zeros((1, 3)))
-    assert np.array_equal(next(iter(cropped.render(drive))), cropped.image)
+@pytest.mark.parametrize("framing", ["full", "crop"])
+@pytest.mark.parametrize("size", [150, 200, 401])
+def test_zero_motion_is_exact_at_any_size_and_framing(source, size, framing):
+    renderer = MeshwarpRenderer(source, RenderConfig(size=size, framing=framing))
+    assert max(renderer.size) == size
+    assert framing == "full" or renderer.size == (size, size)
+    assert np.array_equal(_frame(renderer, rot=np.zeros((1, 3))), renderer.image)
 
 
 def test_transparent_photos_lie_on_white(source):

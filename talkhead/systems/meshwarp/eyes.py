@@ -110,9 +110,8 @@ def prepare_eye(image: U8, landmarks: F64, loops: EyeLoops, eye_px: float, seed:
     radius = float(np.linalg.norm(landmarks[list(loops.iris[1:]), :2] - iris_xy, axis=1).mean())
     eyeball = _complete_eyeball(crop, mask, iris_xy - (x0, y0), radius, eye_px)
     brow = landmarks[list(loops.brow), :2] - (x0, y0)
-    upper, crease = landmarks[list(loops.upper[2:7]), :2], landmarks[list(loops.crease[2:7]), :2]
-    fold = float(np.linalg.norm(upper - crease, axis=1).mean())
-    lid, lash = _lid_plate(image, crop, local, brow, landmarks, fold, eye_px, seed)
+    shown = _shown_lid(crop, landmarks[:, :2] - (x0, y0), loops, eye_px)
+    lid, lash = _lid_plate(image, crop, local, brow, landmarks, shown, eye_px, seed)
     return Eye(
         loops=loops,
         eyeball=eyeball,
@@ -151,9 +150,8 @@ def paint_eye(
     warped_upper = curve_table(frame, skin[list(loops.upper)])
     lash_top = warped_upper - _LASH_LENGTH * eye.eye_px / frame.length
     crease = curve_table(frame, skin[list(loops.crease)])
-    # a closing lid unrolls its fold: what the photo shows of it disappears under the sheet
-    lash_top = np.minimum(lash_top, crease)
-    crease = np.minimum(crease, lash_top) - 0.10
+    # what the photo shows of the lid's own skin stays above the lashes; its fold unrolls and fades under the sheet
+    crease = np.minimum(crease, lash_top) - 0.06
     rest_upper = curve_table(frame, rest[list(loops.upper)] + drift)
     lower = np.maximum(lower, upper)
     points = target[list(loops.upper + loops.lower + loops.crease)]
@@ -283,17 +281,18 @@ def _complete_eyeball(crop: U8, mask: F32, centre: F64, radius: float, eye_px: f
 
 
 def _lid_plate(
-    image: U8, crop: U8, ring: F64, brow: F64, landmarks: F64, fold: float, eye_px: float, seed: int
+    image: U8, crop: U8, ring: F64, brow: F64, landmarks: F64, shown: F32, eye_px: float, seed: int
 ) -> tuple[U8, F32]:
     """Skin where the eye was, and the lash colour.
 
     The eye with its lashes and the brow are removed and filled from the skin around, so the sheet meets its
-    surroundings without an edge; towards its middle the colour is drawn to the cheeks' (eye sockets are in shadow, lids
-    come out of it) and grain is put back, otherwise lids look flat and grey.
+    surroundings without an edge; towards its middle the colour is drawn to that of the lid skin the photo shows, or
+    else to the cheeks' (eye sockets are in shadow, lids come out of it), and grain is put back, otherwise lids look
+    flat and grey.
     """
     centre = ring.mean(0)
     wide = centre + (ring - centre) * 1.12
-    wide[: len(wide) // 2, 1] -= np.maximum(0.045 * eye_px, 1.2 * fold)
+    wide[: len(wide) // 2, 1] -= _LASH_LENGTH * eye_px
     wide[len(wide) // 2 :, 1] += 0.03 * eye_px
     hidden = _polygon_mask(_hull(wide), crop.shape)
     brow_hull = _hull(brow)
@@ -310,12 +309,15 @@ def _lid_plate(
     known = ((np.maximum(hidden, hidden_brow) < 0.02) * skinlike).astype(np.float32)
     filled = push_pull(colors, known) if known.sum() > 16 else colors
     cheeks = np.concatenate([_patch(image, landmarks[i, :2], 0.06 * eye_px) for i in (50, 280, 205, 425)])
-    skin = np.median(cheeks, 0)
+    skin = np.median(shown if len(shown) else cheeks, 0)
     skin_luma = max(float(skin @ _LUMA), 1.0)
     inner = (2 * cv2.GaussianBlur(hidden, (0, 0), max(0.6, 0.04 * eye_px)) - 0.6).clip(0, 1)[..., None]
     own_luma = (filled @ _LUMA)[..., None]
-    lifted = own_luma + 0.4 * (np.minimum(0.95 * skin_luma, 1.3 * own_luma) - own_luma)
-    filled = filled + 0.55 * inner * (skin * (lifted / skin_luma) - filled)
+    if len(shown):
+        filled = filled + 0.7 * inner * (skin - filled)
+    else:
+        lifted = own_luma + 0.4 * (np.minimum(0.95 * skin_luma, 1.3 * own_luma) - own_luma)
+        filled = filled + 0.55 * inner * (skin * (lifted / skin_luma) - filled)
     blurred = cv2.GaussianBlur(colors, (0, 0), max(0.8, 0.01 * eye_px))
     residual = (colors - blurred)[near]
     grain_sd = float(np.clip(np.median(np.abs(residual)) * 1.48, 0, 6)) if len(residual) else 0.0
@@ -325,6 +327,19 @@ def _lid_plate(
     lash = np.percentile(inside, 6, axis=0) if len(inside) else skin * 0.3
     darkest = np.minimum(np.asarray(lash) * 0.9 + 4, 0.45 * skin)
     return np.clip(plate + 0.5, 0, 255).astype(np.uint8), darkest.astype(np.float32)
+
+
+def _shown_lid(crop: U8, points: F64, loops: EyeLoops, eye_px: float) -> F32:
+    """Colours (N, 3) of the lid skin between crease and lashes; none where the photo shows too little of it."""
+    lashes = points[list(loops.upper[1:-1])] - (0, 0.8 * _LASH_LENGTH * eye_px)
+    crease = points[list(loops.crease[1:-1])] + (0, 0.01 * eye_px)
+    if float((lashes - crease)[2:-2, 1].mean()) < max(2.0, 0.02 * eye_px):
+        return np.empty((0, 3), np.float32)
+    zone = crop[_polygon_mask(np.concatenate([crease, lashes[::-1]]), crop.shape) > 0.5].astype(np.float32)
+    if len(zone) < 12:
+        return np.empty((0, 3), np.float32)
+    luma = zone @ _LUMA
+    return zone[luma > 0.8 * np.median(luma)]
 
 
 def _hull(points: F64) -> F64:

@@ -31,6 +31,7 @@ F64 = npt.NDArray[np.float64]
 _LIMITS = np.radians([PITCH_LIMIT_DEG, YAW_LIMIT_DEG, ROLL_LIMIT_DEG])
 _SOFT = 0.7  # compression of the rotation starts at this share of its limit
 _STRETCH = 0.2  # closure up to which lids are warped; more would stretch the lashes into spikes
+_LID_GAIN = 1.35  # half-closed painted lids read as more open than they are: they come down a little further
 _REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
 
 
@@ -95,8 +96,10 @@ class MotionResolver:
             beyond = c.eyelid[t] - self._eyes.closure
             warped = np.where(beyond > 0, _STRETCH * np.tanh(beyond / _STRETCH), beyond)
             skin = face + self._eyes.lids(self._eyes.closure + warped)
-            face = face + self._eyes.lids(c.eyelid[t])
-            closing = np.clip(beyond / np.maximum(1 - self._eyes.closure, 0.2), 0, 1)
+            room = np.maximum(1 - self._eyes.closure, 0.2)
+            closing = 1 - (1 - np.clip(beyond / room, 0, 1)) ** _LID_GAIN
+            lowered = np.where(beyond > 0, self._eyes.closure + room * closing, c.eyelid[t])
+            face = face + self._eyes.lids(lowered)
         return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=closing)
 
     def _measured_like_driver(self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int]) -> Coeffs:

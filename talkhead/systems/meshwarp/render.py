@@ -157,7 +157,7 @@ class MeshwarpRenderer:
             return
         xy, mixed = np.empty_like(self._map_xy), np.zeros_like(self._map_gain)
         mirrored, other = self._texture_xy[MIRROR[:N_SKIN]], np.empty_like(self._warped)
-        rasterize_map(vertices[:N_SKIN], self.model.triangles, mirrored, surface, spans, self._depth, xy, mixed)
+        rasterize_map(vertices[:N_SKIN], self._skin_triangles, mirrored, surface, spans, self._depth, xy, mixed)
         self._sample(xy, spans, other)
         blend_completion(self._warped, other, xy, mixed, spans)
 
@@ -179,7 +179,8 @@ class MeshwarpRenderer:
         self._pad = pad
         self._zoom, self._texture = _texture(layer, pad)
         self.light: Light = fit_light(image, self.mesh, points, self.model.triangles, self.config.shading)
-        self._completion: Completion = plan_completion(self.fit.vertices, pose, self.light)
+        self._completion: Completion = plan_completion(crop, alpha, self.mesh, self.light, (x0, y0))
+        self._skin_triangles = self.mesh.triangles[(self.mesh.triangles < N_SKIN).all(1)]
         self._source_xy: F64 = np.ascontiguousarray(points[:, :2])
         self._eyes: tuple[Eye, Eye] = (
             prepare_eye(image, points, EYE_A, eye_px),

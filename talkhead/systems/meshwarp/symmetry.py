@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from talkhead.face.topology import MIRROR, N_SKIN
 from talkhead.face3d.compiled import compiled
-from talkhead.systems.meshwarp.mesh import Pose, smoothstep
+from talkhead.systems.meshwarp.mesh import HeadMesh, Pose, smoothstep
 from talkhead.systems.meshwarp.raster import OUTSIDE
 from talkhead.systems.meshwarp.shading import Light, vertex_normals
 
@@ -53,18 +54,32 @@ class Completion:
         return np.stack([weight, self.tone], 1).astype(np.float32)
 
 
-def plan_completion(face: F64, pose: Pose, light: Light) -> Completion:
+def plan_completion(image: U8, matte: F32, mesh: HeadMesh, light: Light, origin: tuple[int, int]) -> Completion:
     """Find what the far side of a photo lacks.
 
     Args:
-        face: (478, 3) the photo's own vertices, head frame. pose: of the photo. light: fitted to it.
+        image, matte: (H, W, 3) uint8 and (H, W) 0..1, the region that moves. mesh: of the photo. light: fitted to it.
+        origin: x, y of the region in the photo.
     """
-    facing = vertex_normals(face[:N_SKIN], light.triangles)[0] @ pose.rotation[2]
+    normals = vertex_normals(mesh.face[:N_SKIN], light.triangles)[0]
+    facing = normals @ mesh.pose.rotation[2]
     other = MIRROR[:N_SKIN]
     poor = 1 - smoothstep(*_POOR, facing)
     better = smoothstep(*_BETTER, facing[other] - facing)
-    tone = np.clip(light.rest_shade / light.rest_shade[other], 0.6, 1.5)
+    around = _skin_brightness(image, matte, mesh.source[:N_SKIN] - origin, mesh.eye_px)
+    tone = np.clip(around / around[other], 0.5, 2.0)
     return Completion(potential=poor * better, facing=facing, tone=tone, triangles=light.triangles)
+
+
+def _skin_brightness(image: U8, matte: F32, points: F64, eye_px: float) -> F64:
+    """Luminance of the person round points (N, 2), (N,): its halves differ by shadows, which no light model sees."""
+    sigma = max(1.0, 0.10 * eye_px)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    weight = (matte > 0.9).astype(np.float32)
+    mean = cv2.GaussianBlur(gray * weight, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)
+    xy = (points - 0.5).astype(np.float32)[None]
+    values = cv2.remap(mean, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    return np.maximum(values.astype(np.float64), 4.0)
 
 
 @compiled(fastmath=True)

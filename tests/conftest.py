@@ -133,3 +133,8 @@ def write_wav() -> Callable[..., Path]:
 def chirp_wav(tmp_path: Path, chirp: np.ndarray, write_wav: Callable[..., Path]) -> Path:
     """The chirp as a sound file."""
     return write_wav(tmp_path / "chirp.wav", chirp)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rewrite-golden` stores what golden tests see as the new truth."""
+    parser.addoption("--rewrite-golden", action="store_true", help="store the golden pictures anew")

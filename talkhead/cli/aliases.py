@@ -2,7 +2,7 @@
 
 `animate` understands SadTalker's command line, so that its users can paste what they have: `--source_image`,
 `--driven_audio`, `--result_dir`, `--still`, `--pose_style`, `--expression_scale`, `--preprocess`, `--input_yaw`
-(`_pitch`, `_roll`), `--ref_pose`, `--ref_eyeblink`, `--cpu`.
+(`_pitch`, `_roll`), `--ref_pose`, `--ref_eyeblink`, `--enhancer`, `--background_enhancer`, `--cpu`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ RENAMED = {
     "--expression_scale": "--exp-scale",
     "--ref_pose": "--ref-pose",
     "--ref_eyeblink": "--ref-eyeblink",
+    "--background_enhancer": "--background-enhancer",
 }
 ANGLES = {"--input_yaw": "--yaw", "--input_pitch": "--pitch", "--input_roll": "--roll"}
 PREPROCESS = {"crop": "crop", "extcrop": "crop", "resize": "full", "full": "full", "extfull": "full"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from talkhead.cli import options
 from talkhead.cli.report import Reporter
 from talkhead.errors import MediaError, UsageError
 from talkhead.pipelines.config import DEFAULTS
+
+log = logging.getLogger(__name__)
 
 SPEAKING = "Speaking and moving"
 
@@ -71,6 +74,8 @@ def command(
     roll: Annotated[
         str | None, typer.Option(metavar="DEGREES", help="Set the head's tilt.", rich_help_panel=SPEAKING)
     ] = None,
+    enhancer: Annotated[str | None, typer.Option("--enhancer", hidden=True)] = None,
+    background_enhancer: Annotated[str | None, typer.Option("--background-enhancer", hidden=True)] = None,
     size: options.Size = None,
     framing: options.FramingOption = options.Framing.full,
     face_choice: options.FaceChoice = DEFAULTS.face,
@@ -91,6 +96,8 @@ def command(
     """
     from talkhead.pipelines.animate import animate
 
+    if enhancer or background_enhancer:
+        log.warning("there is no enhancer here: the video is as sharp as the photo")
     if dry_run and result_dir and not Path(result_dir).is_dir():
         raise UsageError(f"--dry-run makes no folder, and {result_dir} is not there yet")
     result = animate(

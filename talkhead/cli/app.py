@@ -33,7 +33,6 @@ from talkhead.cli.aliases import normalized
 from talkhead.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EnvironmentProblem, TalkheadError
 
 EXIT_BROKEN_PIPE = 128 + 13  # as if ended by SIGPIPE, which shells do not report as an error
-EXIT_TERMINATED = 128 + 15
 
 
 class _Group(TyperGroup):
@@ -115,6 +114,9 @@ def main(argv: list[str] | None = None) -> int:
 def entry() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminated)
+    hangup = getattr(signal, "SIGHUP", None)  # the terminal was closed; Windows has no such signal
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:  # nohup ignores it on purpose
+        signal.signal(hangup, _terminated)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell script ignores Ctrl-C
         signal.signal(signal.SIGINT, _interrupted)
     code = main()
@@ -129,7 +131,7 @@ def entry() -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     """Leave by an exception, so that partial files are removed."""
-    report.stop(SystemExit(EXIT_TERMINATED))
+    report.stop(SystemExit(128 + number))
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

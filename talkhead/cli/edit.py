@@ -36,14 +36,25 @@ def command(
         ),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="PATH", help="Coefficient file, or picture; - is standard output.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="Coefficient file, picture or video; - is standard output."
+        ),
     ] = "-",
     edits: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            "--fps", min=1, max=240, help="Frames per second of a photo's video.", show_default=f"{DEFAULTS.fps:g}"
+        ),
+    ] = None,
     size: options.Size = None,
     framing: options.FramingOption = options.Framing.full,
     face_choice: options.FaceChoice = DEFAULTS.face,
+    crf: options.Crf = DEFAULTS.crf,
+    codec: options.CodecOption = None,
     no_mark: options.NoMark = False,
     visible_mark: options.VisibleMark = False,
     system: options.System = DEFAULTS.system,
@@ -68,12 +79,15 @@ def command(
             files[0],
             changes,
             output,
+            fps=fps or DEFAULTS.fps,
             system=system,
             device=options.checked_device(device),
             dtype=dtype.value,
             size=size,
             framing=framing.value,
             face_choice=face_choice,
+            crf=crf,
+            codec=codec.value if codec else None,
             mark=not no_mark,
             visible_mark=visible_mark,
             overwrite=overwrite,
@@ -82,8 +96,10 @@ def command(
         )
         options.report_result(reporter, result)
         return
+    if fps is not None:
+        raise UsageError("--fps is for the video of a photo", hint=f"--retime {fps:g}fps changes coefficients")
     if dry_run:
-        check_coeff_output(output, overwrite=overwrite)
+        check_coeff_output(output, overwrite=overwrite, inputs=files)
         coeffs = edit(files, changes)
         options.report_coeffs(reporter, output, coeffs, written=False)
         return

@@ -61,7 +61,7 @@ def command(
         )
         options.report_result(reporter, result)
         return
-    check_coeff_output(output, overwrite=overwrite)
+    check_coeff_output(output, overwrite=overwrite, inputs=[source])
     if not dry_run:
         options.refuse_terminal(output)
     coeffs = frontalize_coeffs(source, None if dry_run else output, strength=strength, overwrite=overwrite)

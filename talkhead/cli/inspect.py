@@ -27,13 +27,14 @@ def command(
     """Show what a coefficient file holds: origin, tracks, ranges, sparklines."""
     from talkhead.coeffs.describe import describe
     from talkhead.coeffs.describe import plot as draw
-    from talkhead.coeffs.file import read_coeffs
     from talkhead.files import check_output
-    from talkhead.pipelines.inputs import known_space
+    from talkhead.pipelines.inputs import known_space, read_motion
+    from talkhead.pipelines.outputs import refuse_inputs
 
     if plot is not None:
+        refuse_inputs(plot, [coeffs])
         check_output(plot, overwrite)
-    content = read_coeffs(coeffs)
+    content = read_motion(coeffs)
     space = known_space()
     space_of_codes = space if space.name == content.space else None
     found = describe(content, space=space_of_codes, components=None if all_columns else 4)

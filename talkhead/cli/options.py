@@ -16,7 +16,7 @@ import typer
 from talkhead.cli import report
 from talkhead.cli.report import Reporter
 from talkhead.errors import UsageError
-from talkhead.pipelines.config import Result
+from talkhead.pipelines.config import MAX_SIZE, MIN_SIZE, Result
 
 if TYPE_CHECKING:
     from talkhead.coeffs.container import Coeffs
@@ -87,8 +87,8 @@ Size = Annotated[
     int | None,
     typer.Option(
         "--size",
-        min=16,
-        max=8192,
+        min=MIN_SIZE,
+        max=MAX_SIZE,
         help="Longer side in pixels.",
         show_default="the photo's",
         rich_help_panel=PICTURE,
@@ -252,7 +252,7 @@ def report_plan(
     from talkhead.pipelines.outputs import check_coeff_output
     from talkhead.pipelines.plan import describe_audio, describe_face
 
-    check_coeff_output(output, overwrite=overwrite)
+    check_coeff_output(output, overwrite=overwrite, inputs=[face, audio])
     parts = {"input": describe_face(face) if face else describe_audio(audio or "-")}
     if stage is not None:
         parts["system"] = choose_system(system or "auto", stage).name

@@ -158,10 +158,15 @@ class LogHandler(logging.Handler):
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()
         self.reporter = reporter
+        self._shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one message."""
-        self.reporter.note(record.levelno, record.getMessage())
+        """Show one message; what several stages have to say about one input is said once."""
+        message = record.getMessage()
+        if record.levelno >= logging.INFO and message in self._shown:
+            return
+        self._shown.add(message)
+        self.reporter.note(record.levelno, message)
 
 
 def stop(how: BaseException) -> None:

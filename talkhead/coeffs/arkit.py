@@ -171,11 +171,19 @@ def _shape(table: Table, shape: str) -> F64:
 
 
 def _rows_per_second(table: Table) -> float:
-    """Rows that share hours, minutes and seconds, in the middle of the recording."""
+    """Rows that share a second, in the middle of the recording; of a short one, frames told at the turn of a second."""
     if "Timecode" not in table:
         return DEFAULT_FPS
-    _, counts = np.unique([cell.rpartition(":")[0] for cell in table.text("Timecode")], return_counts=True)
-    return float(np.median(counts[1:-1])) if len(counts) > 2 else DEFAULT_FPS
+    cells = [cell.rpartition(":") for cell in table.text("Timecode")]
+    seconds = np.array([cell[0] for cell in cells])
+    _, counts = np.unique(seconds, return_counts=True)
+    if len(counts) > 2:
+        return float(np.median(counts[1:-1]))
+    if len(counts) == 2:
+        last = cells[int(np.argmax(seconds != seconds[0])) - 1][2].partition(".")[0]
+        if last.isdecimal() and int(last) > 0:
+            return int(last) + 1.0
+    return DEFAULT_FPS
 
 
 def _as_csv(values: Mapping[str, F64], coeffs: Coeffs) -> str:

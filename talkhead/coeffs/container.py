@@ -115,7 +115,8 @@ class Coeffs:
         fps = other.fps if self.n_frames == 1 else self.fps
         if fps != other.fps and other.n_frames > 1:
             raise UsageError(
-                f"frame rates differ: {self.fps:g} and {other.fps:g}", hint=f"edit --retime {self.fps:g}fps the second"
+                f"frame rates differ: {self.fps:g} and {other.fps:g}",
+                hint=f"talkhead edit --retime {self.fps:g}fps brings the second to the rate of the first",
             )
         coded = [c for c in (self, other) if c.id is not None or c.exp is not None]
         if len({c.space for c in coded}) > 1:

@@ -8,7 +8,7 @@ from talkhead.errors import UsageError
 from talkhead.pipelines.audio2coeff import expression_of, with_eyelids
 from talkhead.pipelines.borrow import borrowed_pose, open_reference
 from talkhead.pipelines.choose import build, choose_system, partner
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_source, open_speech
 from talkhead.pipelines.outputs import VideoOptions, check_destination
 from talkhead.pipelines.progress import NoProgress, Progress
@@ -60,7 +60,9 @@ def animate(
     Raises:
         MediaError, FaceNotFoundError, FaceChoiceError: unsuitable inputs. OutputExistsError: see `overwrite`.
     """
-    kind = check_destination(output, overwrite=overwrite)
+    check_options(framing=framing, size=size, seed=seed)
+    inputs = [face, audio, reference, ref_pose, ref_eyeblink, face_choice]
+    kind = check_destination(output, overwrite=overwrite, inputs=inputs)
     if kind == "picture":
         raise UsageError(f"animate makes a video, but {output} is a picture", hint="end the name in .mp4")
     progress = progress or NoProgress()
@@ -83,7 +85,7 @@ def animate(
         if not dry_run:
             options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
             write_frames(renderer, coeffs, output, kind, audio=opened.path, options=options, progress=progress)
-    return result_of(output, renderer, coeffs, chosen, written=not dry_run)
+    return result_of(output, renderer, coeffs, chosen, codec, written=not dry_run)
 
 
 def _expression(

@@ -6,7 +6,7 @@ import numpy as np
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.pipelines.choose import build, choose_system
-from talkhead.pipelines.config import DEFAULTS
+from talkhead.pipelines.config import DEFAULTS, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, open_speech, stamped
 from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress
@@ -39,7 +39,8 @@ def audio2coeff(
     Raises:
         MediaError: the sound cannot be read. UsageError: a system that cannot do this.
     """
-    check_coeff_output(output, overwrite=overwrite)
+    check_options(seed=seed)
+    check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink])
     chosen = choose_system(system, "audio2coeff", device)
     listen = build(chosen, "audio2coeff", device=device, dtype=dtype)
     with open_speech(audio) as opened:

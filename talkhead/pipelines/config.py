@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from talkhead.errors import UsageError
 
 Framing = Literal["full", "crop"]
 MotionMode = Literal["auto", "relative", "absolute"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1"]
+MIN_SIZE, MAX_SIZE = 16, 8192  # longer side of an output, pixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,23 @@ class Defaults:
 
 
 DEFAULTS = Defaults()
+
+
+def check_options(
+    *, framing: str = DEFAULTS.framing, size: int | None = None, motion: str = DEFAULTS.motion, seed: int = 0
+) -> None:
+    """Refuse, before any work, what the command line's own parser refuses; Python callers come here without it.
+
+    Raises:
+        UsageError: a word that is no choice, or a number out of range.
+    """
+    for name, word, choices in (("framing", framing, get_args(Framing)), ("motion", motion, get_args(MotionMode))):
+        if word not in choices:
+            raise UsageError(f"{name} is {word!r}, expected {' or '.join(choices)}")
+    if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
+        raise UsageError(f"size is {size}, expected {MIN_SIZE} to {MAX_SIZE} pixels")
+    if seed < 0:
+        raise UsageError(f"seed is {seed}, expected 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.edit import Edit, apply_edits, parse_edit
@@ -10,7 +11,7 @@ from talkhead.coeffs.file import read_coeffs
 from talkhead.coeffs.retime import stretch
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
 from talkhead.pipelines.extract import extract_photo
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion, stamped
 from talkhead.pipelines.outputs import VideoOptions, check_coeff_output, check_destination, write_if_asked
@@ -35,8 +36,9 @@ def edit(
     Raises:
         UsageError: unknown edit, or a value out of range. CoeffFileError: broken file.
     """
-    check_coeff_output(output, overwrite=overwrite)
-    coeffs = read_motion(motion)
+    files = [motion] if isinstance(motion, (str, Path, Coeffs)) else list(motion)
+    check_coeff_output(output, overwrite=overwrite, inputs=files)
+    coeffs = read_motion(files)
     changes = as_edits(edits)
     edited = apply_edits(coeffs, changes, space=known_space())
     edited = stamped(edited, "edit", {"edits": [change.name for change in changes]})
@@ -71,7 +73,8 @@ def edit_photo(
     Raises:
         UsageError: keyframes with a picture as output. Others: as `render`.
     """
-    kind = check_destination(output, overwrite=overwrite)
+    check_options(framing=framing, size=size)
+    kind = check_destination(output, overwrite=overwrite, inputs=[face, face_choice])
     changes = as_edits(edits)
     chosen = choose_system(system, "render", device)
     source = open_source(face, face_choice)
@@ -86,18 +89,18 @@ def edit_photo(
     if not dry_run:
         options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
         write_frames(renderer, coeffs, output, kind, audio=None, options=options, progress=progress or NoProgress())
-    return result_of(output, renderer, coeffs, chosen, written=not dry_run)
+    return result_of(output, renderer, coeffs, chosen, codec, written=not dry_run)
 
 
 def as_edits(edits: Edits) -> list[Edit]:
-    """Edits from a mapping of names to values, or as they are.
+    """Edits from a mapping of names to values (False leaves an edit out), or as they are.
 
     Raises:
         UsageError: unknown name, or a value that does not fit.
     """
     if not isinstance(edits, Mapping):
         return list(edits)
-    return [_as_edit(str(name), value) for name, value in edits.items()]
+    return [_as_edit(str(name), value) for name, value in edits.items() if value is not False]
 
 
 def _as_edit(name: str, value: object) -> Edit:

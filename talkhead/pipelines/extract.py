@@ -10,7 +10,7 @@ from talkhead.coeffs.retarget import is_same_person
 from talkhead.errors import FaceNotFoundError
 from talkhead.pipelines.config import DEFAULTS
 from talkhead.pipelines.inputs import PathLike, Photo, open_source, read_choice, stamped
-from talkhead.pipelines.outputs import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_coeff_output, write_if_asked
+from talkhead.pipelines.outputs import MEDIA_SUFFIXES, PICTURE_SUFFIXES, check_coeff_output, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress, tracked
 from talkhead.protocols import Source
 
@@ -37,7 +37,7 @@ def extract(
     Raises:
         MediaError: unreadable. FaceNotFoundError: no face. UsageError: no conversion to that space.
     """
-    check_coeff_output(output, overwrite=overwrite)
+    check_coeff_output(output, overwrite=overwrite, inputs=[face, face_choice])
     if isinstance(face, (str, Path)) and is_video(face):
         coeffs = extract_video(face, face_choice, fps, landmarks=landmarks, progress=progress or NoProgress())
     else:
@@ -116,4 +116,4 @@ def is_video(path: PathLike) -> bool:
 
 def looks_like_media(path: PathLike) -> bool:
     """Whether a file is a picture or video by its name, as opposed to a coefficient file or standard input."""
-    return Path(path).suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+    return Path(path).suffix.lower() in MEDIA_SUFFIXES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.frontalize import frontalize as frontal
 from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, Framing, Result
+from talkhead.pipelines.config import DEFAULTS, Framing, Result, check_options
 from talkhead.pipelines.extract import extract_photo
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, open_source, read_motion, stamped
 from talkhead.pipelines.outputs import VideoOptions, check_coeff_output, check_destination, write_if_asked
@@ -37,7 +37,8 @@ def frontalize(
     Raises:
         FaceNotFoundError: no face. UsageError: a system that cannot do this.
     """
-    kind = check_destination(output, overwrite=overwrite)
+    check_options(framing=framing, size=size)
+    kind = check_destination(output, overwrite=overwrite, inputs=[face, face_choice])
     chosen = choose_system(system, "frontalize", device)
     source = open_source(face, face_choice)
     own = extract_photo(source)
@@ -57,7 +58,7 @@ def frontalize_coeffs(
     Args:
         motion: coefficients, a file or "-". output: file to write too. strength: 1 all the way, 0 not at all.
     """
-    check_coeff_output(output, overwrite=overwrite)
+    check_coeff_output(output, overwrite=overwrite, inputs=[motion])
     coeffs = read_motion(motion)
     result = stamped(frontal(coeffs, strength=strength), "frontalize", {"frontalize": strength})
     return write_if_asked(result, output, overwrite=overwrite)

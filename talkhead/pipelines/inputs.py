@@ -17,7 +17,7 @@ from talkhead import __version__
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import read_coeffs
 from talkhead.coeffs.layout import Space
-from talkhead.errors import MediaError, UsageError
+from talkhead.errors import CoeffFileError, MediaError, UsageError
 from talkhead.protocols import Source, Speech
 
 log = logging.getLogger(__name__)
@@ -100,8 +100,12 @@ def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
     check_one_stdin(inputs)
     loaded = [item if isinstance(item, Coeffs) else _read_one(item) for item in inputs]
     merged = loaded[0]
-    for later in loaded[1:]:
-        merged = merged.merged(later)
+    for item, later in zip(inputs[1:], loaded[1:], strict=True):
+        try:
+            merged = merged.merged(later)
+        except (UsageError, CoeffFileError) as error:
+            name = item if isinstance(item, (str, Path)) else "coefficients"
+            raise type(error)(f"{name}: {error.message}", hint=error.hint) from error
     return merged
 
 

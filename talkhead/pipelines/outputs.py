@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,12 @@ Kind = Literal["video", "picture", "folder"]
 LABEL = "synthetic"
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})  # that can be written
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+READ_ONLY_SUFFIXES = frozenset(
+    (".gif", ".avif", ".heic", ".jfif", ".jp2", ".ppm", ".tga")
+    + (".avi", ".3gp", ".flv", ".mpg", ".mpeg", ".mts", ".ogv", ".ts", ".wmv", ".y4m")
+    + (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus", ".wma")
+)
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES | READ_ONLY_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +50,42 @@ class VideoOptions:
     overwrite: bool = False
 
 
-def check_coeff_output(output: str | Path | None, *, overwrite: bool) -> None:
-    """Refuse a coefficient file that cannot be written, before any work."""
-    if output is not None and output != STDIO:
-        check_output(output, overwrite)
+def check_coeff_output(output: str | Path | None, *, overwrite: bool, inputs: Iterable[object] = ()) -> None:
+    """Refuse a coefficient file that cannot be written, before any work.
+
+    Raises:
+        UsageError: the name is that of a picture, video or sound, or of one of the `inputs`. OutputExistsError,
+            MediaError: as `check_output`.
+    """
+    if output is None or output == STDIO:
+        return
+    if Path(output).suffix.lower() in MEDIA_SUFFIXES:
+        raise UsageError(
+            f"this makes coefficients, and {output} is the name of a picture, video or sound",
+            hint="end it in .safetensors; talkhead render makes pictures and videos of coefficients",
+        )
+    refuse_inputs(output, inputs)
+    check_output(output, overwrite)
+
+
+def refuse_inputs(output: str | Path, inputs: Iterable[object]) -> None:
+    """Keep an output from replacing what it is made from, even with `overwrite`.
+
+    Args:
+        output: the file to be written. inputs: paths; anything else among them is passed over.
+    Raises:
+        UsageError: the output is one of the inputs, under this or another name.
+    """
+    for path in inputs:
+        if isinstance(path, (str, Path)) and path != STDIO and _is_same_file(output, path):
+            raise UsageError(f"{output} is an input too, and inputs are left alone", hint="choose another output path")
+
+
+def _is_same_file(one: str | Path, other: str | Path) -> bool:
+    try:
+        return Path(one).is_file() and os.path.samefile(one, other)  # noqa: PTH121 - either may be text
+    except (OSError, ValueError):
+        return False
 
 
 def write_if_asked(coeffs: Coeffs, output: str | Path | None, *, overwrite: bool) -> Coeffs:
@@ -88,14 +127,16 @@ def output_kind(output: str | Path) -> Kind:
     )
 
 
-def check_destination(output: str | Path, *, overwrite: bool) -> Kind:
+def check_destination(output: str | Path, *, overwrite: bool, inputs: Iterable[object] = ()) -> Kind:
     """Refuse an output that cannot be written, before any work.
 
     Raises:
-        OutputExistsError: it is there and `overwrite` is false. MediaError: it cannot be written.
+        OutputExistsError: it is there and `overwrite` is false. MediaError: it cannot be written. UsageError: it is
+            one of the `inputs`.
     """
     kind = output_kind(output)
     if kind != "folder":
+        refuse_inputs(output, inputs)
         check_output(output, overwrite)
         return kind
     folder = Path(output)
@@ -106,6 +147,13 @@ def check_destination(output: str | Path, *, overwrite: bool) -> Kind:
     if not folder.parent.is_dir():
         raise MediaError(f"cannot write {folder}: there is no folder {folder.parent}", hint="create it first")
     return kind
+
+
+def size_in_file(output: str | Path, size: tuple[int, int], codec: Codec | None) -> tuple[int, int]:
+    """Width and height that frames of `size` have in the file: films but lossless ones are even both ways."""
+    if output_kind(output) != "video" or codec == "ffv1":
+        return size
+    return size[0] + size[0] % 2, size[1] + size[1] % 2
 
 
 def open_frames(

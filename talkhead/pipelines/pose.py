@@ -5,7 +5,7 @@ from __future__ import annotations
 from talkhead.coeffs.container import Coeffs
 from talkhead.pipelines.borrow import open_reference
 from talkhead.pipelines.choose import build, choose_system
-from talkhead.pipelines.config import DEFAULTS
+from talkhead.pipelines.config import DEFAULTS, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, open_speech, stamped
 from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress
@@ -37,7 +37,8 @@ def pose(
     Raises:
         MediaError: the sound cannot be read. UsageError: no such style.
     """
-    check_coeff_output(output, overwrite=overwrite)
+    check_options(seed=seed)
+    check_coeff_output(output, overwrite=overwrite, inputs=[audio, reference])
     chosen = choose_system(system, "pose", device)
     move = build(chosen, "pose", device=device, dtype=dtype)
     manner = None if reference is None else open_reference(reference, fps)

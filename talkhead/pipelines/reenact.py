@@ -7,10 +7,10 @@ from pathlib import Path
 from talkhead.coeffs.retarget import retarget
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, MotionMode, Result
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, MotionMode, Result, check_options
 from talkhead.pipelines.extract import extract_photo, extract_video
 from talkhead.pipelines.inputs import PathLike, Photo, known_space, open_source
-from talkhead.pipelines.outputs import VideoOptions, check_destination
+from talkhead.pipelines.outputs import VideoOptions, check_destination, size_in_file
 from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.pipelines.render import open_renderer, placed, result_of, write_frames
 
@@ -52,7 +52,9 @@ def reenact(
     """
     from talkhead.media.video import probe
 
-    kind = check_destination(output, overwrite=overwrite)
+    check_options(framing=framing, size=size, motion=motion)
+    inputs = [face, driving, audio, face_choice, driver_face]
+    kind = check_destination(output, overwrite=overwrite, inputs=inputs)
     if kind == "picture":
         raise UsageError(f"reenact makes a video, but {output} is a picture", hint="end the name in .mp4")
     progress = progress or NoProgress()
@@ -64,12 +66,11 @@ def reenact(
     if dry_run:
         rate = fps or info.fps
         n_frames = round(info.duration_s * rate)
-        return Result(
-            output=str(output), system=chosen.name, n_frames=n_frames, fps=rate, size=renderer.size, written=False
-        )
+        in_file = size_in_file(output, renderer.size, codec)
+        return Result(output=str(output), system=chosen.name, n_frames=n_frames, fps=rate, size=in_file, written=False)
     driver = extract_video(driving, driver_face, fps, progress=progress)
     own = extract_photo(source, driver.fps)
     coeffs = placed(retarget(driver, source=own, mode=motion, motion_scale=motion_scale, space=known_space()), own)
     options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
     write_frames(renderer, coeffs, output, kind, audio=sound, options=options, progress=progress)
-    return result_of(output, renderer, coeffs, chosen)
+    return result_of(output, renderer, coeffs, chosen, codec)

@@ -10,10 +10,17 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.retarget import retarget
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.pipelines.choose import build, choose_system
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
 from talkhead.pipelines.extract import extract_photo
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion
-from talkhead.pipelines.outputs import Kind, VideoOptions, check_destination, open_frames, write_picture
+from talkhead.pipelines.outputs import (
+    Kind,
+    VideoOptions,
+    check_destination,
+    open_frames,
+    size_in_file,
+    write_picture,
+)
 from talkhead.pipelines.progress import NoProgress, Progress, tracked
 from talkhead.protocols import Drive, Renderer, Source, SystemInfo
 
@@ -50,7 +57,9 @@ def render(
         CoeffFileError: broken, or of a space the system does not read. FaceNotFoundError: no face in the photo.
         OutputExistsError: the output is there and `overwrite` is false.
     """
-    kind = check_destination(output, overwrite=overwrite)
+    check_options(framing=framing, size=size)
+    files = [motion] if isinstance(motion, (str, Path, Coeffs)) else motion
+    kind = check_destination(output, overwrite=overwrite, inputs=[face, *files, audio, face_choice])
     if audio is not None and kind != "video":
         raise UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
     coeffs = one_frame(read_motion(motion), kind, frame)
@@ -61,10 +70,10 @@ def render(
     coeffs = fitted_to(coeffs, source)
     options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
     if dry_run:
-        return result_of(output, renderer, coeffs, chosen, written=False)
+        return result_of(output, renderer, coeffs, chosen, codec, written=False)
     sound = None if audio is None else Path(audio)
     write_frames(renderer, coeffs, output, kind, audio=sound, options=options, progress=progress or NoProgress())
-    return result_of(output, renderer, coeffs, chosen)
+    return result_of(output, renderer, coeffs, chosen, codec)
 
 
 def open_renderer(
@@ -159,7 +168,13 @@ def write_frames(
 
 
 def result_of(
-    output: PathLike, renderer: Renderer, coeffs: Coeffs, system: SystemInfo, *, written: bool = True
+    output: PathLike,
+    renderer: Renderer,
+    coeffs: Coeffs,
+    system: SystemInfo,
+    codec: Codec | None = None,
+    *,
+    written: bool = True,
 ) -> Result:
     """The result of rendering `coeffs`."""
     return Result(
@@ -167,6 +182,6 @@ def result_of(
         system=system.name,
         n_frames=len(coeffs),
         fps=coeffs.fps,
-        size=renderer.size,
+        size=size_in_file(output, renderer.size, codec),
         written=written,
     )

@@ -272,5 +272,24 @@ def test_binary_is_not_written_to_a_terminal(monkeypatch, speech, capsys):
 def test_inputs_are_left_alone(run_cli, tmp_path, face, motion):
     before = motion.read_bytes()
     assert run_cli("edit", motion, "--yaw", "3", "-o", tmp_path / "o.safetensors").code == 0
-    assert_refused(run_cli("edit", motion, "--yaw", "3", "-o", motion), 3, motion)
+    assert_refused(run_cli("edit", motion, "--yaw", "3", "-o", motion), 2, motion)
     assert motion.read_bytes() == before
+
+
+def test_inputs_are_left_alone_even_with_overwrite(run_cli, tmp_path, motion):
+    own = tmp_path / "own.safetensors"
+    shutil.copyfile(motion, own)
+    assert_refused(run_cli("edit", own, "--yaw", "3", "-o", own, "--overwrite"), 2, own)
+    assert own.read_bytes() == motion.read_bytes()
+
+
+def test_rates_that_differ_name_the_file(run_cli, tmp_path, face, motion):
+    other = tmp_path / "other.safetensors"
+    assert run_cli("edit", motion, "--retime", "30fps", "-o", other).code == 0
+    assert_refused(run_cli("render", face, motion, other, "-o", tmp_path / "out.mp4"), 2, other, "25", "30")
+
+
+def test_silence_is_mentioned_once(run_cli, tmp_path, face, write_wav):
+    sound = write_wav(tmp_path / "silence.wav", np.zeros(8000, np.float32))
+    result = run_cli("animate", face, sound, "-o", tmp_path / "out.mp4", "--size", "96", "--dry-run")
+    assert result.stderr.count("no speech found") == 1

@@ -101,9 +101,10 @@ def test_same_seed_same_bytes(tmp_path, face, speech, animated):
 def test_sadtalker_names(run_cli, tmp_path, face, speech):
     result = run_cli(
         "animate", "--driven_audio", speech, "--source_image", face, "--result_dir", tmp_path / "results", "--still",
-        "--preprocess", "crop", "--size", "64", "--input_yaw", "-10", "10",
+        "--preprocess", "crop", "--size", "64", "--input_yaw", "-10", "10", "--enhancer", "gfpgan",
     )  # fmt: skip
     assert result.code == 0, result.stderr
+    assert "there is no enhancer" in result.stderr
     (made,) = (tmp_path / "results").iterdir()
     assert made.name == "face_speech.mp4"
     assert probe(made).width == 64
@@ -235,6 +236,16 @@ def test_edit_of_a_photo_with_keyframes_is_a_film(run_cli, tmp_path, face):
     result = run_cli("edit", face, "--yaw+=0:0,0.2:10", "-o", out)
     assert result.code == 0, result.stderr
     assert probe(out).n_frames_estimate == 6
+    assert run_cli("edit", face, "--yaw+=0:0,0.2:10", "--fps", "10", "-o", out, "--overwrite").code == 0
+    assert (probe(out).fps, probe(out).n_frames_estimate) == (10, 3)
+
+
+def test_video_size_is_told_as_it_is(run_cli, tmp_path, face, motion):
+    out = tmp_path / "out.mp4"
+    result = run_cli("render", face, motion, "-o", out, "--size", "97")
+    width, height = probe(out).width, probe(out).height
+    assert (width, height) == (98, 98)
+    assert f"{width}x{height}" in result.stdout
 
 
 def test_edit_help_lists_the_edits(run_cli):

@@ -10,6 +10,7 @@ from talkhead.coeffs.file import read_coeffs
 def test_blend_shapes_in_and_out(run_cli, tmp_path):
     take, motion, again = tmp_path / "take.csv", tmp_path / "motion.safetensors", tmp_path / "again.csv"
     take.write_text("Timecode,BlendshapeCount,jawOpen,eyeBlinkLeft\n" + "00:00:00:00.0,2,0.5,1\n" * 3)
+    assert "exp 3 x 28" in run_cli("inspect", take).stdout
     assert run_cli("edit", take, "--yaw", "5", "-o", motion).code == 0
     coeffs = read_coeffs(motion)
     assert coeffs.relative == {"exp", "gaze", "rot"}

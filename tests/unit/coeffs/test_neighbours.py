@@ -116,6 +116,12 @@ def test_timecode_gives_the_rate(tmp_path, space):
     assert read_arkit(_write_csv(tmp_path / "short.csv", {"JawOpen": [0]}), space).fps == 60
 
 
+def test_a_short_take_keeps_the_rate_it_was_written_with(tmp_path, space):
+    motion = Coeffs(space=space.name, fps=25.0, n_frames=30, eyelid=np.zeros((30, 2), np.float32))
+    write_arkit(tmp_path / "take.csv", motion, space)
+    assert read_arkit(tmp_path / "take.csv", space).fps == 25
+
+
 def _openface_columns(n: int) -> dict[str, object]:
     numbers = {
         "frame": range(1, n + 1), "face_id": [0] * n, "timestamp": [f"{i / 30:.3f}" for i in range(n)],

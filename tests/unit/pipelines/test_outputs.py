@@ -1,7 +1,7 @@
 import pytest
 
 from talkhead.errors import MediaError, OutputExistsError, UsageError
-from talkhead.pipelines.outputs import check_destination, output_kind
+from talkhead.pipelines.outputs import check_coeff_output, check_destination, output_kind, size_in_file
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,38 @@ def test_destinations_are_refused_early(tmp_path):
     assert check_destination(full, overwrite=True) == "folder"
     assert check_destination(tmp_path / "a.mp4", overwrite=True) == "video"
     assert check_destination(tmp_path / "new", overwrite=False) == "folder"
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.MP4", "out.gif", "out.wav"])
+def test_coefficients_do_not_go_under_the_names_of_media(tmp_path, name):
+    with pytest.raises(UsageError, match=name):
+        check_coeff_output(tmp_path / name, overwrite=True)
+
+
+def test_an_input_is_no_output(tmp_path):
+    source, link = tmp_path / "face.png", tmp_path / "link.png"
+    source.write_bytes(b"pixels")
+    link.symlink_to(source)
+    for same in (source, tmp_path / "." / "face.png", link):
+        with pytest.raises(UsageError, match="inputs are left alone"):
+            check_destination(same, overwrite=True, inputs=[None, "-", 3, str(source)])
+    assert (
+        check_destination(tmp_path / "other.png", overwrite=True, inputs=[source, tmp_path / "gone.png"]) == "picture"
+    )
+    motion = tmp_path / "motion.safetensors"
+    motion.write_bytes(b"codes")
+    with pytest.raises(UsageError, match="inputs are left alone"):
+        check_coeff_output(motion, overwrite=True, inputs=[str(motion)])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "size"),
+    [
+        ("a.mp4", None, (402, 642)),
+        ("a.webm", "vp9", (402, 642)),
+        ("a.mkv", "ffv1", (401, 641)),
+        ("a.png", None, (401, 641)),
+    ],
+)
+def test_size_is_that_of_the_file(name, codec, size):
+    assert size_in_file(name, (401, 641), codec) == size

@@ -43,7 +43,7 @@ def test_looks_as_before(renderer, name, repo, request):
     controls = renderer.model.space.controls
     tracks = {key: np.asarray([motion[key]], np.float32) for key in ("rot", "eyelid") if key in motion}
     if "controls" in motion:
-        tracks["exp"] = np.float32([sum(amount * controls[c] for c, amount in motion["controls"].items())])
+        tracks["exp"] = np.asarray([sum(a * controls[c] for c, a in motion["controls"].items())], np.float32)
     relative = frozenset(tracks) - {"eyelid"}
     coeffs = Coeffs(space=renderer.model.space.name, fps=25, n_frames=1, relative=relative, **tracks)
     frame = cv2.resize(next(iter(renderer.render(Drive(coeffs=coeffs)))), (120, 120), interpolation=cv2.INTER_AREA)

@@ -128,7 +128,9 @@ def check_input(path: str | Path) -> Path:
         if file.is_dir():
             raise MediaError(f"cannot read {file}: it is a folder")
         if not file.exists():
-            raise MediaError(f"cannot read {file}: no such file")
+            is_address = re.match(r"[a-z][a-z0-9+.-]+:/", str(path)) is not None
+            hint = "only local files are read; download it first" if is_address else None
+            raise MediaError(f"cannot read {path}: no such file", hint=hint)
         if file.is_file() and file.stat().st_size == 0:
             raise MediaError(f"cannot read {file}: the file is empty")
     except OSError as error:

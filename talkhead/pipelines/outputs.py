@@ -146,6 +146,8 @@ def check_destination(output: str | Path, *, overwrite: bool, inputs: Iterable[o
         raise OutputExistsError(f"{folder} already exists and is not empty", hint="use --overwrite or another name")
     if not folder.parent.is_dir():
         raise MediaError(f"cannot write {folder}: there is no folder {folder.parent}", hint="create it first")
+    if not os.access(folder if folder.is_dir() else folder.parent, os.W_OK):
+        raise MediaError(f"cannot write {folder}: the folder is not writable", hint="choose another output path")
     return kind
 
 

@@ -102,3 +102,9 @@ def test_play_lists_are_refused(tmp_path: Path, clip: Path):
 def test_addresses_are_not_opened(tmp_path: Path):
     with pytest.raises(MediaError, match="no such file"):
         probe("http://localhost/clip.mp4")
+
+
+def test_addresses_are_shown_as_given_and_explained():
+    with pytest.raises(MediaError, match="https://example.com/a.mp4: no such file") as refused:
+        probe("https://example.com/a.mp4")
+    assert "local files" in (refused.value.hint or "")

@@ -38,6 +38,12 @@ def test_destinations_are_refused_early(tmp_path):
         check_destination(tmp_path / "file" / "frames", overwrite=False)
     with pytest.raises(MediaError):
         check_destination(tmp_path / "file", overwrite=True)
+
+
+def test_a_folder_of_frames_that_cannot_be_made_is_refused_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(MediaError, match="not writable"):
+        check_destination(f"{tmp_path}/frames/", overwrite=False)
     assert check_destination(full, overwrite=True) == "folder"
     assert check_destination(tmp_path / "a.mp4", overwrite=True) == "video"
     assert check_destination(tmp_path / "new", overwrite=False) == "folder"

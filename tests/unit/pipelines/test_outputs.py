@@ -38,12 +38,6 @@ def test_destinations_are_refused_early(tmp_path):
         check_destination(tmp_path / "file" / "frames", overwrite=False)
     with pytest.raises(MediaError):
         check_destination(tmp_path / "file", overwrite=True)
-
-
-def test_a_folder_of_frames_that_cannot_be_made_is_refused_early(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda path, mode: False)
-    with pytest.raises(MediaError, match="not writable"):
-        check_destination(f"{tmp_path}/frames/", overwrite=False)
     assert check_destination(full, overwrite=True) == "folder"
     assert check_destination(tmp_path / "a.mp4", overwrite=True) == "video"
     assert check_destination(tmp_path / "new", overwrite=False) == "folder"
@@ -82,3 +76,9 @@ def test_an_input_is_no_output(tmp_path):
 )
 def test_size_is_that_of_the_file(name, codec, size):
     assert size_in_file(name, (401, 641), codec) == size
+
+
+def test_a_folder_of_frames_that_cannot_be_made_is_refused_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(MediaError, match="not writable"):
+        check_destination(f"{tmp_path}/frames/", overwrite=False)

@@ -105,7 +105,10 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         return EXIT_BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the one place where an exception becomes an exit code
-        return _failed(error)
+        try:
+            return _failed(error)
+        except BrokenPipeError:  # nobody reads the message
+            return EXIT_BROKEN_PIPE
     finally:
         report.deactivate()
     return EXIT_OK

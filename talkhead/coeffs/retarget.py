@@ -95,7 +95,8 @@ def retarget(
         identity = source.id
     if motion_scale != 1:
         moved = _scaled(moved, motion_scale)
-    log.info("motion is %s%s", chosen, "" if mode != "auto" else f" (same person: {same})")
+    why = f" ({'the same person' if same else 'different people'} in photo and driving video)" if mode == "auto" else ""
+    log.info("motion is %s%s", chosen, why)
     params = dict(driving.params) | {"motion": chosen}
     return moved.replace(id=identity, landmarks=None, crop=None, size=source.size, params=params)
 

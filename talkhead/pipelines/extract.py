@@ -92,7 +92,7 @@ def extract_video(
     from talkhead.media.video import open_clip
 
     with open_clip(video, fps=fps) as clip:
-        tracker = FaceTracker(fps=clip.fps, choice=read_choice(face_choice))
+        tracker = FaceTracker(fps=clip.fps, choice=read_choice(face_choice), name=str(video))
         found = tracked(tracker.track_clip(clip), progress or NoProgress(), "track", clip.n_frames)
         try:
             coeffs = fit_video(found, clip.size, clip.fps, load_builtin(), keep_landmarks=landmarks)

@@ -149,3 +149,11 @@ def test_public_names_exist():
         assert getattr(talkhead, name) is not None
     with pytest.raises(AttributeError):
         talkhead.no_such_name  # noqa: B018
+
+
+def test_a_failure_that_nobody_reads_is_no_bug(monkeypatch):
+    def gone(*args: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("talkhead.cli.report.Reporter._write", gone)
+    assert app.main(["inspect", "missing.safetensors", "--json"]) == 141

@@ -338,3 +338,10 @@ def test_doctor_reports_what_is_missing(run_cli, monkeypatch):
 def test_module_runs_as_a_program():
     done = subprocess.run([sys.executable, "-m", "talkhead", "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"talkhead {talkhead.__version__}\n")
+
+
+def test_face_of_a_driving_video_that_does_not_exist(run_cli, tmp_path, face, animated):
+    driving, _ = animated
+    result = run_cli("reenact", face, driving, "-o", tmp_path / "out.mp4", "--driver-face", "5")
+    assert result.code == 3
+    assert f"face 5 of {driving}" in result.stderr

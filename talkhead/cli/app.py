@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -116,6 +117,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
+    _open_closed_streams()
     signal.signal(signal.SIGTERM, _terminated)
     hangup = getattr(signal, "SIGHUP", None)  # the terminal was closed; Windows has no such signal
     if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:  # nohup ignores it on purpose
@@ -130,6 +132,13 @@ def entry() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or EXIT_BROKEN_PIPE
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Stand-ins for standard streams that the caller closed (`talkhead ... >&-`, some schedulers)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we run
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

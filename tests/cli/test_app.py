@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shlex
 import subprocess
 import sys
 
@@ -157,3 +159,10 @@ def test_a_failure_that_nobody_reads_is_no_bug(monkeypatch):
 
     monkeypatch.setattr("talkhead.cli.report.Reporter._write", gone)
     assert app.main(["inspect", "missing.safetensors", "--json"]) == 141
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_bug(closed):
+    command = f"exec {shlex.quote(sys.executable)} -m talkhead systems {closed}"
+    assert subprocess.run(["/bin/sh", "-c", command], check=False, capture_output=True).returncode == 0

@@ -49,6 +49,10 @@ EXPRESSION_REACH = 0.7  # how far the oval's expression drags the skin outside i
 DEPTH_SLOPE = 0.8  # how fast the head falls back outside the oval
 DEPTH_LIMIT = 0.35  # and how far, behind the oval's deepest point, eye distances
 
+# Depth of the detected face is multiplied by this: heads pitched by a measured driver read back weaker than the driver
+# at 1.0 (2.0 degrees of 15 on one clip), stronger in yaw at 1.2; see docs/meshwarp.md.
+RELIEF = 1.1
+
 # A head that turns further than this from its photo shows parts no photo has; motion is compressed towards the limit.
 YAW_LIMIT_DEG = 38.0
 PITCH_LIMIT_DEG = 28.0

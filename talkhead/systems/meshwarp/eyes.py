@@ -261,7 +261,13 @@ def _complete_eyeball(crop: U8, mask: F32, centre: F64, radius: float, eye_px: f
     ys, xs = np.mgrid[0:height, 0:width] + 0.5
     distance = np.hypot(xs - centre[0], ys - centre[1]).astype(np.float32)
     in_iris = distance < 1.02 * radius
-    white = push_pull(crop.astype(np.float32), sure * ~in_iris) if (sure * ~in_iris).sum() > 8 else None
+    outside = (sure * ~in_iris).astype(np.float32)
+    white = None
+    if outside.sum() > 8:  # only the light part of the white: lashes and the lid's shadow must not grow behind the lid
+        luma = crop @ _LUMA
+        usual = float(np.median(luma[outside > 0.5])) if (outside > 0.5).any() else 0.0
+        light = outside * (luma >= usual)
+        white = push_pull(crop.astype(np.float32), light if light.sum() > 4 else outside)
     filled = push_pull(crop.astype(np.float32), sure)
     if white is not None:
         filled = np.where(in_iris[..., None], filled, white)
@@ -322,7 +328,7 @@ def _lid_plate(
     residual = (colors - blurred)[near]
     grain_sd = float(np.clip(np.median(np.abs(residual)) * 1.48, 0, 6)) if len(residual) else 0.0
     noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, crop.shape[:2]), (0, 0), 0.8)
-    plate = filled + (0.8 * grain_sd / float(noise.std())) * (noise * hidden)[..., None]
+    plate = filled + (0.5 * grain_sd / float(noise.std())) * (noise * hidden)[..., None]
     inside = crop[_polygon_mask(ring, crop.shape) > 0.5]
     lash = np.percentile(inside, 6, axis=0) if len(inside) else skin * 0.3
     darkest = np.minimum(np.asarray(lash) * 0.9 + 4, 0.45 * skin)

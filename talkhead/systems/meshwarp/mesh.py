@@ -20,6 +20,7 @@ from talkhead.face.topology import (
     INNER_LIP_UPPER,
     N_SKIN,
     OVAL,
+    RIGID,
 )
 from talkhead.systems.meshwarp.config import (
     DEPTH_LIMIT,
@@ -148,6 +149,18 @@ def build_mesh(
         drag=_drag(outer_xy, ring0, eye_px),
         triangles=np.ascontiguousarray(all_triangles),
     )
+
+
+def deepened(face: F64, pose: Pose, relief: float) -> F64:
+    """A face with its depth multiplied, (V, 3) head frame, that projects to the same pixels under `pose`.
+
+    Args:
+        face: (478, 3), head frame. relief: factor about the mean depth of the points that rest on the skull.
+    """
+    middle = face[list(RIGID), 2].mean()
+    depth = middle + relief * (face[:, 2] - middle)
+    seen = (face @ pose.rotation.T)[:, :2] - np.outer(depth, pose.rotation[:2, 2])
+    return np.column_stack([np.linalg.solve(pose.rotation[:2, :2], seen.T).T, depth])
 
 
 def _outer_points(oval: F64, eye_px: float, region: Box) -> F64:

@@ -30,6 +30,7 @@ F64 = npt.NDArray[np.float64]
 
 _LIMITS = np.radians([PITCH_LIMIT_DEG, YAW_LIMIT_DEG, ROLL_LIMIT_DEG])
 _SOFT = 0.7  # compression of the rotation starts at this share of its limit
+_WORTH_SAYING = np.radians(2.0)  # a turn held back by less than this goes unnoticed
 _STRETCH = 0.2  # closure up to which lids are warped; more would stretch the lashes into spikes
 _LID_GAIN = 1.35  # half-closed painted lids read as more open than they are: they come down a little further
 _REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
@@ -138,11 +139,13 @@ class MotionResolver:
             return offset
         over = np.maximum(size - _SOFT, 0) / (1 - _SOFT)
         limited = np.sign(angles) * _LIMITS * np.where(size > _SOFT, _SOFT + (1 - _SOFT) * np.tanh(over), size)
-        if not self._warned and (size > 1).any():
-            worst = int(np.argmax(size))
+        lost = np.abs(angles) - np.abs(limited)
+        if not self._warned and lost.max() > _WORTH_SAYING:
+            worst = int(np.argmax(lost))
             log.warning(
-                "the head turns %.0f degrees (%s) away from the photo; held below %.0f: a photo shows no more",
-                np.degrees(np.abs(angles[worst])), ("pitch", "yaw", "roll")[worst], np.degrees(_LIMITS[worst]),
+                "the head turns %.0f degrees (%s) away from the photo; %.0f are shown: a photo has no more",
+                np.degrees(np.abs(angles[worst])), ("pitch", "yaw", "roll")[worst],
+                np.degrees(np.abs(limited[worst])),
             )  # fmt: skip
             self._warned = True
         return euler_to_matrix(limited)

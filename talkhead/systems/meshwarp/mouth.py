@@ -84,8 +84,8 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
     luma = float(skin @ np.array([0.299, 0.587, 0.114]))
     white = _eye_white(image, landmarks, luma)
     tint = skin / max(luma, 1.0)
-    neutral = 0.48 * np.ones(3) + 0.52 * tint
-    teeth = np.clip(1.08 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
+    neutral = 0.6 * np.array([1.03, 1.0, 0.93]) + 0.4 * tint  # enamel is a little warm, more so in warm light
+    teeth = np.clip(1.14 * white * neutral / max(neutral @ np.array([0.299, 0.587, 0.114]), 0.1), 0, 250)
     chroma = float(np.clip((tint.max() - tint.min()) / 0.12, 0.0, 1.0))  # a grey photo gets a grey mouth
     lips = np.median([_mean_color(image, landmarks[i, :2], 0.01 * eye_px) for i in (14, 17, 84, 314, 0, 37, 267)], 0)
     gap = _inner_gap(face)
@@ -315,7 +315,7 @@ def _paint_row(widths: tuple[float, ...], height: float, color: F64, gum: F64, c
     bulge = 1.0 - 0.10 * across**2
     enamel = 0.86 + 0.16 * np.clip(along / 0.35, 0, 1) - 0.10 * np.clip((along - 0.6) / 0.4, 0, 1)
     shine = 0.06 * np.exp(-(((across + 0.2) / 0.35) ** 2) - ((along - 0.45) / 0.25) ** 2)
-    light = falloff * bulge * (enamel + shine) * (1 - 0.26 * gap)
+    light = falloff * bulge * (enamel + shine) * (1 - 0.17 * gap)
     tooth = color[None, None] * light[..., None]
     gums = _toned(gum, chroma)[None, None] * (falloff * (0.9 - 0.2 * across**2))[..., None]
     in_gum = np.clip((along - 1 + 0.10 * across**2) / (0.010 / lengths) + 0.5, 0, 1)[..., None]

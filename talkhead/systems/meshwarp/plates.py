@@ -12,7 +12,7 @@ U8 = npt.NDArray[np.uint8]
 # Mirrored content is stretched to twice its width and taken from a narrow band (eye distances) to and fro: a post or
 # curtain that stands a little way off must not come out again behind the head.
 _SQUEEZE = 0.5
-_BAND = 0.16
+_BAND = 0.11
 
 
 def push_pull(colors: F32, weight: F32) -> F32:
@@ -68,7 +68,7 @@ def background_plate(image: U8, alpha: F32, eye_px: float) -> U8:
     Returns:
         (H, W, 3) uint8; equal to `image` where there is no person.
     """
-    reach = max(1, round(0.05 * eye_px))
+    reach = max(1, round(0.03 * eye_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     hole = cv2.dilate((alpha > 0.03).astype(np.uint8), kernel)
     if not hole.any():
@@ -82,6 +82,9 @@ def background_plate(image: U8, alpha: F32, eye_px: float) -> U8:
     # towards the middle no side has anything to show: what is mirrored thins out into the smooth blend
     mirrored = push_pull(mirrored, np.where(hole > 0, raw, 1.0).astype(np.float32)) if raw.max() > 0 else smooth
     filled = smooth + np.clip(trust, 0, 1)[..., None] * (mirrored - smooth)
+    # the farther in, the less sure: rows and columns that disagree run into each other
+    soft = cv2.GaussianBlur(filled, (0, 0), max(0.8, 0.07 * eye_px))
+    filled += np.clip((distance / eye_px - 0.06) / 0.30, 0, 1)[..., None] * (soft - filled)
     # Ease in over a few pixels so that the plate's edge is nowhere a line.
     ease = np.clip(distance / max(1.5, 0.03 * eye_px), 0, 1)[..., None]
     plate = image + ease * (filled - image)
@@ -110,11 +113,12 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
             index = np.arange(height if axis == 0 else width, dtype=np.float32)
             index = index[:, None] if axis == 0 else index[None]
             steps = index - blurred
+            depth = _depth(steps, np.minimum(blurred - rim, _BAND * eye_px))
             if backwards:
-                steps, blurred = steps[flip], (height if axis == 0 else width) - 1 - blurred[flip]
-                at = blurred + _depth(steps, eye_px)
+                steps, depth = steps[flip], depth[flip]
+                at = (height if axis == 0 else width) - 1 - blurred[flip] + depth
             else:
-                at = blurred - _depth(steps, eye_px)
+                at = blurred - depth
             grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
             map_x, map_y = (grid_x, at.astype(np.float32)) if axis == 0 else (at.astype(np.float32), grid_y)
             inside = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)
@@ -128,9 +132,9 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
     return colors / np.maximum(total, 1e-9)[..., None], best * (total > 0)
 
 
-def _depth(steps: F32, eye_px: float) -> F32:
-    """How far outside the hole a pixel `steps` inside it looks: to and fro within the band, pixels."""
-    band = max(2.0, _BAND * eye_px)
+def _depth(steps: F32, band: F32) -> F32:
+    """How far outside the hole a pixel `steps` inside it looks: to and fro within `band`, pixels."""
+    band = np.maximum(band, 1.0)
     phase = np.mod(_SQUEEZE * steps, 2 * band)
     return np.minimum(phase, 2 * band - phase).astype(np.float32)
 

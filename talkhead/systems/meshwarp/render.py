@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -29,11 +29,12 @@ from talkhead.systems.meshwarp.config import (
     REGION_DOWN,
     REGION_SIDE,
     REGION_UP,
+    RELIEF,
     RenderConfig,
 )
 from talkhead.systems.meshwarp.eyes import EYE_A, EYE_B, Eye, paint_eye, prepare_eye
 from talkhead.systems.meshwarp.lens import box_around
-from talkhead.systems.meshwarp.mesh import Box, HeadMesh, Pose, build_mesh
+from talkhead.systems.meshwarp.mesh import Box, HeadMesh, Pose, build_mesh, deepened
 from talkhead.systems.meshwarp.motion import FrameMotion, MotionResolver
 from talkhead.systems.meshwarp.mouth import Mouth, paint_mouth, prepare_mouth
 from talkhead.systems.meshwarp.plates import background_plate, foreground_layer, settle_matte
@@ -79,10 +80,12 @@ class MeshwarpRenderer:
         height, width = self.image.shape[:2]
         if min(height, width) < _MIN_SIZE:
             raise InputError(
-                f"{source.name} is only {width}x{height} pixels", hint="use a picture of 64 pixels or more"
+                f"{source.name} comes out at only {width}x{height} pixels",
+                hint=f"the shorter side must have {_MIN_SIZE} pixels: use a larger picture, or a larger size",
             )
         self.landmarks = framed.landmarks
-        self.fit: PhotoFit = fit_photo(framed.landmarks, (width, height), self.model)
+        fit = fit_photo(framed.landmarks, (width, height), self.model)
+        self.fit: PhotoFit = replace(fit, vertices=deepened(fit.vertices, pose_of(fit.coeffs), RELIEF))
         self._prepare()
 
     @property

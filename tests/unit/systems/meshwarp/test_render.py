@@ -13,6 +13,7 @@ from talkhead.face.mesh import choose_face
 from talkhead.media.image import read_image
 from talkhead.protocols import Drive, Source
 from talkhead.systems.meshwarp.config import RenderConfig
+from talkhead.systems.meshwarp.mesh import deepened
 from talkhead.systems.meshwarp.motion import MotionResolver, closing_codes
 from talkhead.systems.meshwarp.render import MeshwarpRenderer
 
@@ -50,6 +51,14 @@ def test_zero_motion_is_the_photo_bit_for_bit(renderer):
     assert np.array_equal(_frame(renderer, rot=np.zeros((1, 3))), renderer.image)
     own = renderer.rest_coeffs()
     assert np.array_equal(next(iter(renderer.render(Drive(coeffs=own)))), renderer.image)
+
+
+def test_deeper_faces_project_to_the_same_pixels(renderer):
+    pose = renderer.mesh.pose
+    deeper = deepened(renderer.fit.vertices, pose, 1.5)
+    before, after = (pose.place(v, renderer.size) for v in (renderer.fit.vertices, deeper))
+    assert np.abs(after - before)[:, :2].max() < 1e-9
+    assert np.ptp(deeper[:, 2]) == pytest.approx(1.5 * np.ptp(renderer.fit.vertices[:, 2]))
 
 
 def test_frames_are_fresh_repeatable_and_of_the_photos_size(renderer):

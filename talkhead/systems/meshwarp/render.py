@@ -278,6 +278,7 @@ def vertex_solidity(mesh: HeadMesh, triangles: npt.NDArray[np.int32], matte: F32
     behind &= ~_marked((matte > 0.5).astype(np.uint8), oval + 0.35 * mesh.eye_px * outwards)
     if not behind.any():
         return solidity
+    behind |= np.roll(behind, 2) | np.roll(behind, 1) | np.roll(behind, -1) | np.roll(behind, -2)
     outer = mesh.source[N_SKIN:]
     near_hidden = behind[np.linalg.norm(outer[:, None] - oval[None], axis=2).argmin(1)]
     at_face = _marked(cv2.dilate(covered, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)), outer - corner)

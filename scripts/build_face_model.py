@@ -316,34 +316,36 @@ def scalars(frames: F64) -> dict[str, F64]:
 SKULL = {"eye-height": 0.0, "lid-height": 0.0, "forehead": 0.0}
 BROWS = SKULL | {"brow-inner": 0.0, "brow-outer": 0.0, "furrow": 0.0}
 MOUTH = SKULL | {"open": 0.0, "jaw": 0.0, "width": 0.0, "corner": 0.0, "upper": 0.0, "protrusion": 0.0}
+LIP_THICKNESS = {"upper-thick": 0.0, "lower-thick": 0.0}
 # Value 1 of each control as changes of scalars ("as strong as a person naturally does it"): what is not named follows
 # as it usually does in the sample.
 CONTROLS: dict[str, dict[str, float]] = {
     "jaw-open": BROWS | {"open": 0.25, "jaw": 0.20},
     "lip-open": BROWS | {"open": 0.14},
     "lip-close": BROWS | {"open": -0.14, "jaw": 0.0, "width": 0.0},
-    "pucker": BROWS | {"width": -0.13, "protrusion": 0.03, "open": 0.0},
+    "pucker": BROWS | {"width": -0.13, "protrusion": 0.05, "open": 0.0, "jaw": 0.0, "corner": -0.01, "upper": 0.0},
     "funnel": BROWS | {"width": -0.08, "protrusion": 0.04, "open": 0.07},
     "mouth-wide": BROWS | {"width": 0.12, "open": 0.0, "corner": 0.0},
-    "smile": BROWS | {"width": 0.10, "corner": 0.06, "cheek": 0.025, "open": 0.0},
-    "frown": SKULL | {"corner": -0.06, "open": 0.0, "brow-outer": 0.0},
-    "lip-press": BROWS | {"upper-thick": -0.025, "lower-thick": -0.03, "open": 0.0, "width": 0.0},
+    "smile": BROWS | {"width": 0.10, "corner": 0.06, "cheek": 0.025, "open": 0.0, "jaw": 0.0},
+    "frown": SKULL | {"corner": -0.06, "open": 0.0, "brow-outer": 0.0, "jaw": 0.0, "width": -0.02, "upper": 0.0},
+    "lip-press": BROWS | {"upper-thick": -0.025, "lower-thick": -0.03, "open": 0.0, "width": 0.0, "jaw": 0.0},
     "lip-tuck": BROWS
     | {
-        "open": 0.02,
-        "lower-thick": -0.02,
-        "tuck-depth": -0.025,
+        "open": 0.0,
+        "lower-thick": -0.03,
+        "tuck-depth": -0.035,
         "chin-depth": 0.0,
         "jaw": 0.0,
         "width": 0.0,
         "corner": 0.0,
     },
-    "upper-lip-raise": BROWS | {"upper": 0.05, "open": 0.06, "jaw": 0.0},
+    "upper-lip-raise": BROWS | {"upper": 0.05, "open": 0.06, "jaw": 0.0, "width": 0.015},
     "lower-lip-depress": BROWS | {"open": 0.08, "jaw": 0.0, "upper": 0.0, "width": 0.0},
-    "brow-raise": MOUTH | {"brow-inner": 0.05, "brow-outer": 0.055},
-    "brow-furrow": MOUTH | {"furrow": -0.03, "brow-inner": -0.025},
-    "cheek-raise": SKULL | {"cheek": 0.025, "open": 0.0, "jaw": 0.0, "width": 0.0, "corner": 0.015},
-    "nose-wrinkle": SKULL | {"nose": 0.02, "upper": 0.02, "brow-inner": -0.015, "jaw": 0.0, "open": 0.01, "width": 0.0},
+    "brow-raise": MOUTH | LIP_THICKNESS | {"brow-inner": 0.05, "brow-outer": 0.055},
+    "brow-furrow": MOUTH | LIP_THICKNESS | {"furrow": -0.03, "brow-inner": -0.025},
+    "cheek-raise": SKULL | {"cheek": 0.03, "open": 0.0, "jaw": 0.0, "width": 0.0, "corner": 0.015, "upper": 0.01},
+    "nose-wrinkle": SKULL
+    | {"nose": 0.03, "upper": 0.02, "corner": 0.01, "brow-inner": -0.015, "jaw": 0.0, "open": 0.01, "width": 0.0},
 }
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from talkhead.face.matting import extend_colors
 from talkhead.face.topology import (
     BROW_A,
     BROW_B,
@@ -34,7 +35,6 @@ from talkhead.systems.meshwarp.lens import (
     ramp,
     sample,
 )
-from talkhead.systems.meshwarp.plates import push_pull
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -267,8 +267,8 @@ def _complete_eyeball(crop: U8, mask: F32, centre: F64, radius: float, eye_px: f
         luma = crop @ _LUMA
         usual = float(np.median(luma[outside > 0.5])) if (outside > 0.5).any() else 0.0
         light = outside * (luma >= usual)
-        white = push_pull(crop.astype(np.float32), light if light.sum() > 4 else outside)
-    filled = push_pull(crop.astype(np.float32), sure)
+        white = extend_colors(crop.astype(np.float32), light if light.sum() > 4 else outside)
+    filled = extend_colors(crop.astype(np.float32), sure)
     if white is not None:
         filled = np.where(in_iris[..., None], filled, white)
     seen = (sure > 0.9) & in_iris
@@ -313,7 +313,7 @@ def _lid_plate(
     # liner, lashes and spectacle rims are no skin, however near they are
     skinlike = np.clip((luma / max(usual, 1.0) - 0.55) / 0.25, 0, 1)
     known = ((np.maximum(hidden, hidden_brow) < 0.02) * skinlike).astype(np.float32)
-    filled = push_pull(colors, known) if known.sum() > 16 else colors
+    filled = extend_colors(colors, known) if known.sum() > 16 else colors
     cheeks = np.concatenate([_patch(image, landmarks[i, :2], 0.06 * eye_px) for i in (50, 280, 205, 425)])
     skin = np.median(shown if len(shown) else cheeks, 0)
     skin_luma = max(float(skin @ _LUMA), 1.0)

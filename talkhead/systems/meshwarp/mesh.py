@@ -120,7 +120,7 @@ def build_mesh(
     Args:
         landmarks: (478, 3) pixels. face: (478, 3) the same vertices in the head frame, projecting onto `landmarks`.
         pose: of the photo. triangles: of the face. region: x0, y0, x1, y1 of the part that may move, pixels; it may
-            reach beyond the picture (the texture is mirrored there). size: picture width, height.
+            reach beyond the picture (border pixels are continued there). size: picture width, height.
     """
     from scipy.spatial import Delaunay
 

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from talkhead.face.matting import extend_colors
+
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
@@ -13,28 +15,6 @@ U8 = npt.NDArray[np.uint8]
 # curtain that stands a little way off must not come out again behind the head.
 _SQUEEZE = 0.5
 _BAND = 0.11
-
-
-def push_pull(colors: F32, weight: F32) -> F32:
-    """Fill where `weight` is 0 with a smooth blend of its surroundings (pyramid of weighted means).
-
-    Args:
-        colors: (H, W, C) float32. weight: (H, W), 0..1.
-    Returns:
-        (H, W, C); unchanged where `weight` is 1.
-    """
-    levels = [(colors * weight[..., None], weight)]
-    while min(levels[-1][1].shape) > 2:
-        c, w = levels[-1]
-        c, w = cv2.pyrDown(c), cv2.pyrDown(w)
-        gain = np.where(w > 1e-6, np.minimum(1.0, 4 * w) / np.maximum(w, 1e-6), 0).astype(np.float32)
-        levels.append((c.reshape(*w.shape, -1) * gain[..., None], w * gain))
-    c, w = levels[-1]
-    filled = c / np.maximum(w, 1e-6)[..., None]
-    for c, w in reversed(levels[:-1]):
-        up = cv2.resize(filled, (w.shape[1], w.shape[0]), interpolation=cv2.INTER_LINEAR).reshape(*w.shape, -1)
-        filled = c + (1 - w)[..., None] * up
-    return filled
 
 
 def settle_matte(alpha: F32, eye_px: float) -> F32:
@@ -77,10 +57,10 @@ def background_plate(image: U8, alpha: F32, eye_px: float) -> U8:
         return cv2.GaussianBlur(image, (0, 0), 0.3 * eye_px)
     mirrored, raw = _mirrored(image, hole, eye_px)
     distance = cv2.distanceTransform(hole, cv2.DIST_L2, 5)
-    smooth = push_pull(image.astype(np.float32), (hole == 0).astype(np.float32))
+    smooth = extend_colors(image.astype(np.float32), (hole == 0).astype(np.float32))
     trust = cv2.GaussianBlur(raw * np.clip(1.6 - distance / (0.6 * eye_px), 0, 1), (0, 0), max(0.5, 0.03 * eye_px))
     # towards the middle no side has anything to show: what is mirrored thins out into the smooth blend
-    mirrored = push_pull(mirrored, np.where(hole > 0, raw, 1.0).astype(np.float32)) if raw.max() > 0 else smooth
+    mirrored = extend_colors(mirrored, np.where(hole > 0, raw, 1.0).astype(np.float32)) if raw.max() > 0 else smooth
     filled = smooth + np.clip(trust, 0, 1)[..., None] * (mirrored - smooth)
     # the farther in, the less sure: rows and columns that disagree run into each other
     soft = cv2.GaussianBlur(filled, (0, 0), max(0.8, 0.07 * eye_px))
@@ -176,7 +156,7 @@ def foreground_layer(image: U8, alpha: F32, plate: U8, eye_px: float) -> U8:
     core = (alpha > 0.97).astype(np.float32)
     reach = max(1, round(0.02 * eye_px))
     core = cv2.erode(core, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    extended = push_pull(observed, core) if core.any() else observed
+    extended = extend_colors(observed, core) if core.any() else observed
     trust = np.clip((a - 0.3) / 0.5, 0, 1)
     colors = trust * solved + (1 - trust) * extended
     colors[alpha > 0.99] = observed[alpha > 0.99]

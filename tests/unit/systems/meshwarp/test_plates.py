@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from talkhead.systems.meshwarp.plates import background_plate, foreground_layer, push_pull, settle_matte
+from talkhead.systems.meshwarp.plates import background_plate, foreground_layer, settle_matte
 
 
 def _scene(height=120, width=160):
@@ -15,15 +15,6 @@ def _scene(height=120, width=160):
     alpha = np.clip(30.5 - np.hypot(x - width / 2, y - height / 2), 0, 1).astype(np.float32)
     image = np.round(image * (1 - alpha[..., None]) + 20 * alpha[..., None]).astype(np.uint8)
     return image, alpha
-
-
-def test_push_pull_keeps_what_is_known_and_fills_the_rest_from_it():
-    colors = np.full((40, 50, 3), 90, np.float32)
-    weight = np.ones((40, 50), np.float32)
-    weight[10:30, 10:40] = 0
-    colors[10:30, 10:40] = 0
-    filled = push_pull(colors, weight)
-    assert np.abs(filled - 90).max() < 0.5
 
 
 def test_plate_is_the_photo_outside_the_person_and_continues_lines_behind_it():

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from talkhead.errors import ShapeError, WeightsError
 from talkhead.face.crop import Crop, square_crop
 from talkhead.face.landmarks import Landmarks
-from talkhead.face.matting import foreground_colors, refine_matte
+from talkhead.face.matting import refine_matte
 from talkhead.face.providers import FaceProvider, provider
 from talkhead.face.topology import OVAL
 
@@ -184,6 +184,3 @@ def _connected(alpha: F32, oval: F32, unit: float) -> npt.NDArray[np.bool_]:
     # A soft rim below the threshold belongs to the edge it surrounds.
     side = 2 * max(1, round(0.03 * unit)) + 1
     return np.asarray(cv2.dilate(kept, np.ones((side, side), np.uint8)), np.bool_)
-
-
-__all__ = ["foreground_colors", "person_mask"]

@@ -7,8 +7,6 @@ differ by more than their spread and the pixel lies on the line between them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -44,51 +42,6 @@ def refine_matte(image: F32, rough: F32, unit: float) -> F32:
     weight = trust * fade
     alpha[band] += weight * (mixed - alpha[band])
     return alpha
-
-
-def foreground_colors(image: npt.NDArray[np.uint8], alpha: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
-    """The picture with the colours of the solid foreground carried outward over edge and background.
-
-    Mixed pixels keep their own detail: `I = alpha F + (1 - alpha) B` is solved for F with B extended likewise. Just
-    inside the edge, tint of the background (chroma bleeds some pixels far in lenses and codecs) is taken out.
-
-    Args:
-        image: (H, W, 3) uint8 RGB. alpha: (H, W), 0..1.
-    Returns:
-        (H, W, 3) uint8, equal to the image in the solid foreground but for that tint.
-    """
-    import cv2
-
-    a = np.ascontiguousarray(alpha, np.float32)
-    solid = (a >= 0.98).astype(np.uint8)
-    empty = (a <= 0.02).astype(np.float32)
-    if not solid.any() or not empty.any():
-        return image.copy()
-    pixels = image.astype(np.float32)
-    width = 2 * max(2, round(max(a.shape) / 250)) + 1
-    core = cv2.erode(solid, np.ones((width, width), np.uint8), borderValue=1)
-    fore = extend_colors(pixels, (core if core.any() else solid).astype(np.float32))
-    back = extend_colors(pixels, empty)
-    out = np.where(solid[..., None] > 0, pixels, fore)
-    for rim, unmix in (((solid > 0) & (core == 0), _despilled), ((solid == 0) & (a > 0.02), _unmixed)):
-        if rim.any():
-            out[rim] = unmix(pixels[rim], fore[rim], back[rim], a[rim][:, None])
-    return np.clip(np.rint(out), 0, 255).astype(np.uint8)
-
-
-def _unmixed(pixels: F32, fore: F32, back: F32, alpha: F32) -> F32:
-    """Foreground share of mixed pixels, (n, 3); near zero alpha the extended colour, since division amplifies noise."""
-    own = back + (pixels - back) / np.maximum(alpha, 0.1)
-    trust = np.clip((alpha - 0.2) / 0.5, 0, 1)
-    return _despilled(fore + trust * np.clip(own - fore, -40, 40), fore, back, alpha)
-
-
-def _despilled(pixels: F32, fore: F32, back: F32, alpha: F32) -> F32:
-    """Solid pixels without the part of their chroma that points from the foreground's to the background's."""
-    tint, away = ((x - x.mean(-1, keepdims=True)) for x in (pixels - fore, back - fore))
-    share = (tint * away).sum(-1, keepdims=True) / ((away**2).sum(-1, keepdims=True) + 25)
-    cleaned: F32 = pixels - np.clip(share, 0, 1) * away
-    return cleaned
 
 
 def extend_colors(pixels: F32, known: F32) -> F32:

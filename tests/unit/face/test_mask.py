@@ -7,7 +7,7 @@ import pytest
 from talkhead.errors import ShapeError, WeightsError
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.mask import person_mask
-from talkhead.face.matting import extend_colors, foreground_colors, refine_matte
+from talkhead.face.matting import extend_colors, refine_matte
 
 
 @pytest.fixture(scope="module")
@@ -116,21 +116,3 @@ def test_extended_colours_are_exact_where_known_and_near_elsewhere():
     filled = extend_colors(pixels, known)
     assert np.allclose(filled[5:20, 5:20], (200, 100, 50), atol=1e-3)
     assert np.allclose(filled, (200, 100, 50), atol=1)
-
-
-def test_foreground_colours_leave_no_halo():
-    image, truth, _, _ = striped()
-    photo = np.rint(image * 255).astype(np.uint8)
-    fore = foreground_colors(photo, truth).astype(int)
-    assert (fore[100:140, 80:120] == photo[100:140, 80:120]).all(), "the solid inside is untouched"
-    edge = (truth > 0.05) & (truth < 0.95)
-    hair = (np.array([0.25, 0.15, 0.1]) * 255).astype(int)
-    assert np.abs(fore[edge] - hair).mean() < 12 < np.abs(photo[edge].astype(int) - hair).mean()
-    outside = truth < 0.01
-    assert np.abs(fore[outside] - hair).mean() < 30
-
-
-def test_foreground_colours_of_trivial_mattes():
-    photo = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
-    for alpha in (np.zeros((20, 30)), np.ones((20, 30))):
-        assert (foreground_colors(photo, alpha) == photo).all()

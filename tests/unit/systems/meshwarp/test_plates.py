@@ -45,6 +45,13 @@ def test_layers_compose_to_the_photo_again():
     assert (layer[alpha > 0.99][:, :3] == image[alpha > 0.99]).all()
 
 
+def test_no_old_background_travels_with_the_edge():
+    image, alpha = _scene()
+    layer = foreground_layer(image, alpha, background_plate(image, alpha, eye_px=60), eye_px=60).astype(int)
+    edge = (alpha > 0.05) & (alpha < 0.95)
+    assert np.abs(layer[edge][:, :3] - 20).mean() < 12 < np.abs(image[edge].astype(int) - 20).mean()
+
+
 def test_broad_doubtful_areas_are_decided_and_thin_edges_stay_soft():
     alpha = np.zeros((100, 100), np.float32)
     alpha[20:60, 20:60] = 0.4

@@ -86,22 +86,23 @@ def fit_similarity(
 
 
 def project(
-    vertices: FloatArray, rotation: FloatArray, trans: FloatArray, scale: float, size: tuple[int, int]
+    vertices: FloatArray, rotation: FloatArray, trans: FloatArray, scale: npt.ArrayLike, size: tuple[int, int]
 ) -> npt.NDArray[np.float64]:
-    """Weak-perspective projection of a model into a picture.
+    """Weak-perspective projection of a model into a picture; leading axes (frames) are carried along.
 
     `u = W/2 + scale * (R p + t)_x`, `v = H/2 - scale * (R p + t)_y`, depth `-scale * (R p + t)_z` (larger is
     farther): the origin of `trans` is the picture's centre, so a coefficient file does not depend on where a crop
     starts.
 
     Args:
-        vertices: (V, 3), model units. rotation: (3, 3). trans: (3,), model units. scale: pixels per unit.
-        size: picture width and height in pixels.
+        vertices: (..., V, 3), model units. rotation: (..., 3, 3). trans: (..., 3), model units.
+        scale: (...), pixels per unit. size: picture width and height in pixels.
     Returns:
-        (V, 3): x right, y down, depth away from the camera, all in pixels.
+        (..., V, 3): x right, y down, depth away from the camera, all in pixels.
     """
-    p = np.asarray(vertices, np.float64) @ np.asarray(rotation, np.float64).T + np.asarray(trans, np.float64)
-    return np.stack([size[0] / 2 + scale * p[:, 0], size[1] / 2 - scale * p[:, 1], -scale * p[:, 2]], -1)
+    turned = np.asarray(vertices, np.float64) @ np.swapaxes(np.asarray(rotation, np.float64), -1, -2)
+    pixels = (turned + np.asarray(trans, np.float64)[..., None, :]) * np.asarray(scale, np.float64)[..., None, None]
+    return pixels * np.array([1.0, -1.0, -1.0]) + np.array([size[0] / 2, size[1] / 2, 0.0])
 
 
 def rotvec_to_matrix(rotvec: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ from talkhead.face.topology import N_POINTS
 from talkhead.face3d import eyes
 from talkhead.face3d.fit import PhotoFit
 from talkhead.face3d.morphable import FaceModel
-from talkhead.geometry import euler_to_matrix, matrix_to_euler
+from talkhead.geometry import euler_to_matrix, matrix_to_euler, project
 
 F64 = npt.NDArray[np.float64]
 
@@ -107,10 +107,7 @@ class EyeMotion:
 def project_frames(vertices: F64, coeffs: Coeffs, size: tuple[int, int]) -> F64:
     """Head-frame vertices (T, V, 3) in the picture by the frames' poses: (T, V, 3) pixels, y down, depth away."""
     assert coeffs.rot is not None and coeffs.trans is not None and coeffs.scale is not None
-    rotation = euler_to_matrix(coeffs.rot)
-    camera = vertices @ np.swapaxes(rotation, -1, -2) + coeffs.trans[:, None].astype(np.float64)
-    camera *= coeffs.scale[:, None, None]
-    return camera * np.array([1.0, -1.0, -1.0]) + np.array([size[0] / 2, size[1] / 2, 0.0])
+    return project(vertices, euler_to_matrix(coeffs.rot), coeffs.trans, coeffs.scale, size)
 
 
 def predict_landmarks(coeffs: Coeffs, base: PhotoFit, model: FaceModel) -> F64:

@@ -1,4 +1,4 @@
-"""Every number of the meshwarp renderer that was chosen rather than derived, with its unit and reason.
+"""Options of the meshwarp renderer, and the numbers that shape its head mesh; what one module alone uses stands there.
 
 "eye distances" are distances of the outer eye corners in the photo, 90 mm on a face.
 """

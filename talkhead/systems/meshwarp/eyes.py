@@ -97,7 +97,8 @@ def prepare_eye(image: U8, landmarks: F64, loops: EyeLoops, eye_px: float, seed:
     """Cut and complete the textures of one eye.
 
     Args:
-        image: (H, W, 3) uint8. landmarks: (478, 3) pixels. eye_px: eye distance in pixels.
+        image: (H, W, 3) uint8. landmarks: (478, 3) pixels. loops: of this eye. eye_px: eye distance in pixels.
+        seed: of the lid's grain.
     """
     height, width = image.shape[:2]
     ring = landmarks[list(loops.upper + loops.lower[::-1]), :2]

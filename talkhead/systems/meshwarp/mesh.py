@@ -22,6 +22,7 @@ from talkhead.face.topology import (
     OVAL,
     RIGID,
 )
+from talkhead.geometry import project
 from talkhead.systems.meshwarp.config import (
     DEPTH_LIMIT,
     DEPTH_SLOPE,
@@ -52,12 +53,7 @@ class Pose:
 
     def place(self, points: F64, size: tuple[int, int]) -> F64:
         """Project head-frame points (N, 3) into the picture of `size` (width, height): (N, 3) pixels, depth away."""
-        p = points @ self.rotation.T + self.trans
-        out = np.empty_like(p)
-        out[:, 0] = size[0] / 2 + self.scale * p[:, 0]
-        out[:, 1] = size[1] / 2 - self.scale * p[:, 1]
-        out[:, 2] = -self.scale * p[:, 2]
-        return out
+        return project(points, self.rotation, self.trans, self.scale, size)
 
     def lift(self, pixels: F64, size: tuple[int, int]) -> F64:
         """The inverse of `place`: pixels with depth (N, 3) -> head-frame points."""

@@ -158,12 +158,11 @@ def closing_codes(face: F64, model: FaceModel) -> F64:
         face: (478, 3) the photo's own vertices, head frame. model: with a `lip-open` control.
     """
     direction = model.space.controls["lip-open"].astype(np.float64)
-    amount, step = 0.0, 0.0
+    amount = 0.0
     for _ in range(3):  # the gap is nearly linear in the code: three secant steps are exact to a hair
         gap = _gap(face + model.offset(amount * direction))
         slope = (_gap(face + model.offset((amount + 0.25) * direction)) - gap) / 0.25
-        step = min(0.0, (_REST_GAP - gap) / max(slope, 0.02)) if amount == 0 else (_REST_GAP - gap) / max(slope, 0.02)
-        amount = min(0.0, amount + step)
+        amount = min(0.0, amount + (_REST_GAP - gap) / max(slope, 0.02))  # never opens lips that are shut
         if amount == 0:
             break
     return amount * direction

@@ -82,6 +82,7 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
     known = (hole == 0).astype(np.float32)
     colors, total = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     best = np.zeros((height, width), np.float32)
+    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     rim = max(2.0, 0.02 * eye_px)  # the last pixels of a picture are often a frame
     for axis in (0, 1):
         for backwards in (False, True):
@@ -99,7 +100,6 @@ def _mirrored(image: U8, hole: U8, eye_px: float) -> tuple[F32, F32]:
                 at = (height if axis == 0 else width) - 1 - blurred[flip] + depth
             else:
                 at = blurred - depth
-            grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
             map_x, map_y = (grid_x, at.astype(np.float32)) if axis == 0 else (at.astype(np.float32), grid_y)
             inside = (map_x > rim) & (map_x < width - 1 - rim) & (map_y > rim) & (map_y < height - 1 - rim)
             sampled = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

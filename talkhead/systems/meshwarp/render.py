@@ -357,7 +357,7 @@ def _texture(layer: U8, pad: int) -> tuple[int, U8]:
     """
     height, width = layer.shape[:2]
     bordered = cv2.copyMakeBorder(layer, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    if height * width * 4 > _MAX_TEXTURE_PIXELS * 4:
+    if height * width > _MAX_TEXTURE_PIXELS:
         return 1, bordered
     size = (2 * bordered.shape[1], 2 * bordered.shape[0])
     doubled = cv2.resize(bordered, size, interpolation=cv2.INTER_LANCZOS4)

@@ -26,9 +26,9 @@ MOTIONS: dict[str, dict[str, Any]] = {
     "turned": {"rot": [0.08, 0.26, -0.05]},
     "nod": {"rot": [0.2, 0.0, 0.0], "controls": {"lip-open": 0.6}},
 }
-# Mean absolute difference in grey levels, and the share of values off by more than 40: landmarks differ by a few
-# hundredths of a pixel between machines, which shows along the sharpest edges only.
-MEAN, FAR, SHARE = 1.0, 40, 0.002
+# Mean and worst absolute difference in grey levels. Code paths of older processors (generic numba target, no AVX) were
+# seen to differ by 0.04 and 16.
+MEAN, WORST = 1.0, 60
 
 
 @pytest.fixture(scope="module")
@@ -54,4 +54,4 @@ def test_looks_as_before(renderer, name, repo, request):
         write_image(path, frame, overwrite=True)
     difference = np.abs(frame.astype(int) - read_image(path).pixels)
     assert difference.mean() < MEAN
-    assert (difference > FAR).mean() < SHARE
+    assert difference.max() < WORST

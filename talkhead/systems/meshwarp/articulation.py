@@ -35,7 +35,7 @@ class MouthTracks:
         open: distance of the inner lips, 1 = as wide as a speaker's widest vowels (95th percentile).
         jaw: lowering of the chin. wide: corners apart. pucker: corners together, lips forward. funnel: lips rounded
             and apart. close: lips pressed (p b m). tuck: lower lip under the upper teeth (f v). upper, lower: lips
-            drawn off the teeth.
+            drawn off the teeth. tongue: tip raised to the teeth (l, th).
     """
 
     open: F64
@@ -47,9 +47,10 @@ class MouthTracks:
     tuck: F64
     upper: F64
     lower: F64
+    tongue: F64
 
     def stacked(self) -> F64:
-        """All tracks in the order of the fields, (T, 9)."""
+        """All tracks in the order of the fields, (T, 10)."""
         return np.stack([getattr(self, f.name) for f in fields(self)], -1)
 
 
@@ -114,7 +115,7 @@ class _Cues:
 
 
 def _decoded(channels: F64, cues: _Cues) -> F64:
-    """Network channels (n, 10) -> tracks in the order of `MouthTracks`, (n, 9).
+    """Network channels (n, 10) -> tracks in the order of `MouthTracks`, (n, 10).
 
     A network trained on squared error shrinks its curves towards their mean; here they get their width back. Formant
     and loudness add what synthetic voices lack: how far a real speaker really opens.
@@ -138,5 +139,6 @@ def _decoded(channels: F64, cues: _Cues) -> F64:
         "tuck": tuck,
         "upper": widened("upper", 1.5) * contact,
         "lower": widened("lower", 1.5) * contact,
+        "tongue": widened("tongue", 1.5),
     }
     return np.stack([tracks[f.name] for f in fields(MouthTracks)], -1)

@@ -347,14 +347,14 @@ def score_contacts(
 ) -> ContactScore:
     """Whether lips meet on sounds that need it (p, b, m) and whose times are known.
 
-    A sound has contact if the lips are less than `contact` apart in a frame of its visible interval: its own, `lead_s`
-    early, and a frame more on either side.
+    A sound has contact if the lips are less than `contact` apart in a frame that overlaps its visible interval: its
+    own, `lead_s` early. Sounds that crowd a short text make the chance level high.
 
     Args:
         opening: (n,) eye distances, at `RATE`. sounds: start and end of each, seconds. lead_s: lips before sound.
     """
     moments = np.arange(len(opening)) / RATE
-    slack = 1.0 / RATE + 1e-6
+    slack = 0.5 / RATE + 1e-6
     near = [
         np.flatnonzero((moments >= start - lead_s - slack) & (moments <= end - lead_s + slack)) for start, end in sounds
     ]

@@ -33,7 +33,7 @@ import numpy.typing as npt
 import talkhead
 from talkhead.audio.framing import Speech
 from talkhead.errors import TalkheadError, UsageError
-from talkhead.evaluation.face_curves import FaceCurves, MouthCurves, face_curves, track_curves
+from talkhead.evaluation.face_curves import FaceCurves, MouthCurves, curves_of_codes, track_curves
 from talkhead.evaluation.lips import (
     CONTACT,
     ContactScore,
@@ -106,10 +106,7 @@ def of_mean_face(speech: Speech, model: FaceModel) -> MouthCurves:
     """What the expression codes of this speech do to the mean face, eye distances."""
     coeffs = audio2coeff(speech, model=model, blinks=False, gaze=False, brows=False)
     assert coeffs.exp is not None
-    rest = model.mean * np.array([1.0, -1.0, -1.0])
-    gap = face_curves([rest]).mouth.opening[0]
-    mouth = face_curves(model.shape(exp=row) * np.array([1.0, -1.0, -1.0]) for row in coeffs.exp).mouth
-    return dataclasses.replace(mouth, opening=mouth.opening - gap)
+    return curves_of_codes(coeffs.exp, model)
 
 
 def of_video(photo: Path, sound: Path, video: Path, size: int) -> FaceCurves:
@@ -164,6 +161,18 @@ def print_table(title: str, clips: Sequence[str], scores: Sequence[list[Measurem
     return means
 
 
+def print_pooled(scores: Sequence[LipScore]) -> None:
+    """Closures over all clips together: some clips have few."""
+    counts = [score.closures for score in scores]
+    n_true, n_made = sum(c.n_true for c in counts), sum(c.n_predicted for c in counts)
+    recall, chance = (sum(getattr(c, name) * c.n_true for c in counts if c.n_true) for name in ("recall", "chance"))
+    precise = sum(c.precision * c.n_predicted for c in counts if c.n_predicted)
+    print(
+        f"\nAll clips together: {recall:.0f} of {n_true} closures found ({recall / max(n_true, 1):.2f}; by chance"
+        f" {chance / max(n_true, 1):.2f}), {precise:.0f} of {n_made} made are real ({precise / max(n_made, 1):.2f})"
+    )
+
+
 def spoken_sentence(engine: str, seed: int) -> tuple[Waveform, list[tuple[float, float]]] | None:
     """The sentence as sound and the times of its p, b, m; None without the engine."""
     from scripts.train_mouth.voices import Espeak, flite_say
@@ -212,7 +221,7 @@ def count_contacts(photos: Sequence[Path], size: int, keep: Path) -> None:
 def contact_cell(score: ContactScore) -> str:
     """`13 of 14 (chance 4.2; widest 0.025)`."""
     n = len(score.smallest)
-    return f"{score.n_closed} of {n} (by chance {n * score.chance:.1f}; widest {max(score.smallest):.3f})"
+    return f"{score.n_closed} of {n} (by chance {n * score.chance:.1f}; widest {max(0.0, *score.smallest):.3f})"
 
 
 def parsed() -> argparse.Namespace:
@@ -241,6 +250,7 @@ def run(args: argparse.Namespace, keep: Path) -> None:
     for predictor in scores[0] if scores else ():
         rows = [of_clip[predictor].measurements() for of_clip in scores]
         means = print_table(predictor, names, rows)
+        print_pooled([of_clip[predictor] for of_clip in scores])
         kept[predictor] = [[dataclasses.asdict(m) for m in row] for row in [*rows, means]]
     if args.json is not None:
         args.json.write_text(json.dumps(kept, indent=1), encoding="utf-8")

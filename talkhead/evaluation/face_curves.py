@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from talkhead.errors import FaceNotFoundError, ShapeError
 from talkhead.face.topology import N_POINTS, OUTER_EYE_CORNERS
+from talkhead.face3d.morphable import FaceModel
 from talkhead.geometry import fit_similarity, matrix_to_euler
 
 F64 = npt.NDArray[np.float64]
@@ -132,6 +133,19 @@ def track_curves(path: str | Path) -> FaceCurves:
     with open_clip(path, fps=RATE, max_size=MAX_SIZE) as clip:
         tracked = FaceTracker(RATE, name=str(path)).track_clip(clip)
         return face_curves((None if face is None else face.points for face in tracked), name=str(path))
+
+
+def curves_of_codes(exp: npt.NDArray[np.floating[Any]], model: FaceModel) -> MouthCurves:
+    """What expression codes do to the mouth of the mean face; the opening is 0 without them.
+
+    Args:
+        exp: (T, n_exp) offsets from rest, at `RATE`. model: whose codes they are.
+    Raises:
+        ShapeError: codes of another length.
+    """
+    shapes = (model.shape(exp=row) @ _FLIP for row in [np.zeros(model.n_exp), *exp])
+    mouth = face_curves(shapes, name="the codes").mouth
+    return MouthCurves(opening=(mouth.opening - mouth.opening[0])[1:], width=mouth.width[1:], chin=mouth.chin[1:])
 
 
 def _aligned(points: F64) -> tuple[F64, F64]:

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from talkhead.errors import FaceNotFoundError, ShapeError
-from talkhead.evaluation.face_curves import CHIN, EYES, LIP_PAIRS, MOUTH_CORNERS, MouthCurves, face_curves
+from talkhead.evaluation.face_curves import (
+    CHIN,
+    EYES,
+    LIP_PAIRS,
+    MOUTH_CORNERS,
+    MouthCurves,
+    curves_of_codes,
+    face_curves,
+)
 from talkhead.face3d.morphable import load_builtin
 from talkhead.geometry import euler_to_matrix
 
@@ -65,7 +73,9 @@ def test_frames_without_a_face_are_interpolated():
     holes = [None if 10 <= t < 13 or t == N - 1 else f for t, f in enumerate(faces)]
     face = face_curves(holes)
     assert face.found.tolist() == [f is not None for f in holes]
-    np.testing.assert_allclose(face.mouth.opening[9:14], np.linspace(*whole.mouth.opening[[9, 13]], 5), atol=1e-3)
+    np.testing.assert_allclose(
+        face.mouth.opening[9:14], np.interp(range(5), [0, 4], whole.mouth.opening[[9, 13]]), atol=1e-3
+    )
     assert face.mouth.opening[-1] == face.mouth.opening[-2]
 
 
@@ -75,6 +85,18 @@ def test_a_clip_that_hides_the_face_is_refused():
         face_curves([*faces[:19], *[None] * 21], name="film.mp4")
     with pytest.raises(FaceNotFoundError, match="0 of 0"):
         face_curves([])
+
+
+def test_codes_are_measured_on_the_mean_face():
+    model = load_builtin()
+    amount = np.linspace(0, 1, 20)
+    exp = amount[:, None] * model.space.controls["jaw-open"]
+    mouth = curves_of_codes(exp, model)
+    assert len(mouth) == 20 and abs(mouth.opening[0]) < 1e-12
+    assert np.corrcoef(mouth.opening, amount)[0, 1] > 0.99
+    assert mouth.chin[-1] > mouth.chin[0]
+    with pytest.raises(ShapeError, match="exp"):
+        curves_of_codes(exp[:, :-1], model)
 
 
 def test_points_and_curves_of_other_shapes_are_refused():

@@ -77,6 +77,12 @@ def change_eyelids(coeffs: Coeffs, eyes: Sequence[int], curve: Curve, mode: Mode
     return coeffs.replace(eyelid=eyelid)
 
 
+def change_tongue(coeffs: Coeffs, curve: Curve, mode: Mode) -> Coeffs:
+    """Raise the tip of the tongue by `curve`, (T,), kept in 0..1."""
+    old = np.zeros(len(coeffs)) if coeffs.tongue is None else coeffs.tongue
+    return coeffs.replace(tongue=np.clip(_combined(old, curve, mode), 0, 1).astype(np.float32))
+
+
 def change_track(coeffs: Coeffs, track: str, column: int, curve: Curve, mode: Mode) -> Coeffs:
     """Change one column of `exp`, `rot`, `trans` or `gaze` by `curve`, (T,), in the track's own unit."""
     values = np.array(_tracks(coeffs, track, 2 if track == "gaze" else 3))
@@ -113,12 +119,15 @@ def change_au(coeffs: Coeffs, number: int, curve: Curve, mode: Mode) -> Coeffs:
 def scale_exp(coeffs: Coeffs, curve: Curve) -> Coeffs:
     """Make expressions `curve`, (T,), times as strong, about the neutral face (or the source's rest, where relative).
 
+    The tongue goes along, up to the teeth.
+
     Raises:
         UsageError: there is no expression.
     """
     if coeffs.exp is None:
         raise UsageError("exp-scale: these coefficients have no expression")
-    return coeffs.replace(exp=(coeffs.exp * curve[:, None]).astype(np.float32))
+    scaled = coeffs.replace(exp=(coeffs.exp * curve[:, None]).astype(np.float32))
+    return scaled if scaled.tongue is None else change_tongue(scaled, curve, "multiply")
 
 
 def scale_pose(coeffs: Coeffs, curve: Curve, parts: Sequence[str] = (*AXES, "trans")) -> Coeffs:
@@ -144,15 +153,16 @@ def scale_pose(coeffs: Coeffs, curve: Curve, parts: Sequence[str] = (*AXES, "tra
 
 
 def neutral(coeffs: Coeffs, strength: Curve) -> Coeffs:
-    """Fade expression, blinks and gaze out; the pose stays.
+    """Fade expression, tongue, blinks and gaze out; the pose stays.
 
     Args:
         coeffs: any. strength: (T,), 0 keeps, 1 leaves nothing: the neutral face, or the source's rest where relative.
     """
-    kept = (1 - strength)[:, None]
-    tracks = coeffs.tensors()
+    kept, tracks = 1 - strength, coeffs.tensors()
     faded: dict[str, Any] = {
-        name: (tracks[name] * kept).astype(np.float32) for name in ("exp", "eyelid", "gaze") if name in tracks
+        name: (tracks[name].T * kept).T.astype(np.float32)
+        for name in ("exp", "eyelid", "gaze", "tongue")
+        if name in tracks
     }
     return coeffs.replace(**faded)
 

@@ -26,6 +26,7 @@ class Coeffs:
         id: (n_id,). exp: (T, n_exp). rot: (T, 3) radians pitch yaw roll. trans: (T, 3) model units from the
             picture's centre. scale: (T,) pixels per unit. eyelid: (T, 2) closure 0..1 of the subject's left and right
             eye, below 0 when wider open than usual. gaze: (T, 2) radians relative to the head, x to image right, y up.
+            tongue: (T,) how far its tip is raised to the upper teeth, 0..1; part of the expression.
         au: (T, n_au), names in `au_names`. landmarks: (T, 68, 2 or 3) source pixels. crop: (6,) affine crop -> source,
             row-major 2 x 3. size: (2,) source width and height.
         extra: tensors this version does not know; kept as they are.
@@ -48,6 +49,7 @@ class Coeffs:
     scale: F32 | None = None
     eyelid: F32 | None = None
     gaze: F32 | None = None
+    tongue: F32 | None = None
     au: F32 | None = None
     landmarks: F32 | None = None
     crop: F32 | None = None
@@ -107,7 +109,8 @@ class Coeffs:
         """These coefficients with the tracks of `other` in place of their own.
 
         The common length is the longer one's: a shorter track holds its last frame. A single frame has no rate of its
-        own and takes the other's. `id` and `exp` need equal spaces.
+        own and takes the other's. `id` and `exp` need equal spaces. A tongue goes with its expression: an `exp` that
+        comes without one takes the old one away.
 
         Raises:
             UsageError: rates differ. CoeffFileError: the spaces differ and both carry codes.
@@ -123,6 +126,9 @@ class Coeffs:
             raise CoeffFileError(f"codes of different spaces cannot be merged: {self.space} and {other.space}")
         n_frames = max(self.n_frames, other.n_frames)
         mine, theirs = self.held(n_frames), other.held(n_frames)
+        kept: dict[str, F32 | None] = {**mine.tensors()}
+        if other.exp is not None:
+            kept["tongue"] = None
         return self.replace(
             space=coded[-1].space if coded else other.space,
             fps=fps,
@@ -132,7 +138,7 @@ class Coeffs:
             au_names=self.au_names if other.au is None else other.au_names,
             source_sha256=self.source_sha256 or other.source_sha256,
             params=dict(self.params) | dict(other.params),
-            **(mine.tensors() | theirs.tensors()),
+            **(kept | theirs.tensors()),
         )
 
     def held(self, n_frames: int) -> Coeffs:

@@ -30,6 +30,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "scale": (("",), "px/unit"),
     "eyelid": (("left", "right"), "closure"),
     "gaze": (("x", "y"), "deg"),
+    "tongue": (("",), "raise"),
 }
 _IN_DEGREES = frozenset({"rot", "gaze"})
 

@@ -22,6 +22,7 @@ from talkhead.coeffs.change import (
     change_control,
     change_eyelids,
     change_scale,
+    change_tongue,
     change_track,
     id_from,
     mirror,
@@ -99,6 +100,7 @@ _KINDS = (
     *(EditKind(name=f"pose-scale-{axis}", low=-10, high=10, rank=_SCALING, help=f"the same, {axis} only")
       for axis in (*AXES, "trans")),
     *(EditKind(name=name, mode="add", low=-2, high=2, rank=_VALUES, help=text) for name, text in CONTROLS.items()),
+    EditKind(name="tongue", mode="add", low=0, high=1, rank=_VALUES, help="raise the tongue's tip (1: to the teeth)"),
     EditKind(name="blink", mode="add", low=-1, high=1, rank=_VALUES, help="close both eyes (1: shut)"),
     EditKind(name="blink-left", mode="add", low=-1, high=1, rank=_VALUES, help="close the subject's left eye"),
     EditKind(name="blink-right", mode="add", low=-1, high=1, rank=_VALUES, help="close the subject's right eye"),
@@ -289,6 +291,8 @@ def _apply_value(coeffs: Coeffs, edit: Edit, curve: Curve, space: Space | None) 
         return change_control(coeffs, name, curve, mode, space)
     if name in _EYES:
         return change_eyelids(coeffs, _EYES[name], curve, mode)
+    if name == "tongue":
+        return change_tongue(coeffs, curve, mode)
     if name == "scale":
         return change_scale(coeffs, curve, mode)
     track, axis, unit = ("rot", AXES.index(name), math.radians(1)) if name in AXES else _PLACES[name]

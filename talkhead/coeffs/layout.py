@@ -58,6 +58,7 @@ TENSORS: Mapping[str, TensorSpec] = {
     "scale": TensorSpec(("T",), "pixels per unit", non_negative=True),
     "eyelid": TensorSpec(("T", 2), "closure 0..1: subject's left, right"),
     "gaze": TensorSpec(("T", 2), "radians: x to image right, y up"),
+    "tongue": TensorSpec(("T",), "raise of its tip 0..1"),
     "au": TensorSpec(("T", "n_au"), "probability or 0..5 intensity"),
     "landmarks": TensorSpec(("T", 68, (2, 3)), "source pixels"),
     "crop": TensorSpec((6,), "affine crop -> source"),
@@ -65,7 +66,7 @@ TENSORS: Mapping[str, TensorSpec] = {
 }
 PER_FRAME = frozenset(name for name, spec in TENSORS.items() if spec.shape[0] == "T")
 PER_CLIP = frozenset(TENSORS) - PER_FRAME
-# Tracks that may be offsets from the source's own rest; eyelid closure is always absolute.
+# Tracks that may be offsets from the source's own rest; closed lids and a raised tongue are always absolute.
 MAYBE_RELATIVE = frozenset({"exp", "rot", "trans", "scale", "gaze"})
 
 

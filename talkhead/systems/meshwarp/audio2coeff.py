@@ -1,4 +1,4 @@
-"""Speech -> `exp`, `eyelid` and `gaze` tracks of the meshwarp space, relative to the source's rest."""
+"""Speech -> `exp`, `tongue`, `eyelid` and `gaze` tracks of the meshwarp space, relative to the source's rest."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ _SHARES = (
     ("mouth-wide", "wide", 0.9),
     ("pucker", "pucker", 0.85),
     ("funnel", "funnel", 0.8),
-    ("lip-press", "close", 0.3),
+    ("lip-press", "close", 1.0),
     ("lip-tuck", "tuck", 0.9),
-    ("upper-lip-raise", "upper", 0.5),
+    ("upper-lip-raise", "upper", 0.9),
     ("lower-lip-depress", "lower", 0.35),
+    # a raised tongue shows below the upper teeth: that room is made by the lower lip
+    ("lower-lip-depress", "tongue", 0.3),
+    ("upper-lip-raise", "tongue", -0.3),
 )
 EYE_DISTANCE = 0.9  # outer eye corners of the mean face, model units
 CHIN = 152  # vertex
 INNER_LIP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper, lower vertices
 _OPENING = 0.14  # eye distances between the inner lips at a track of 1: median of tracked speakers
+_TEETH_ON_LIP = 0.038  # eye distances: the stripe of upper teeth above a fully tucked lower lip
 _CHIN = 0.095  # eye distances the chin falls at a track of 1, likewise
 _MAX_JAW = 0.6
 _BROW_RAISE = 0.35
@@ -54,7 +58,8 @@ def audio2coeff(
         articulation: factor on mouth motion, 0..2; lips still meet on p, b, m.
         blinks, gaze, brows: switch these off for a mouth alone.
     Returns:
-        `exp` (T, n_exp) relative, `eyelid` (T, 2), `gaze` (T, 2) relative; T = duration * fps, at least 1.
+        `exp` (T, n_exp) relative, `tongue` (T,), `eyelid` (T, 2), `gaze` (T, 2) relative; T = duration * fps,
+        at least 1.
     Raises:
         InputError: the sound has no samples. UsageError: fps or articulation out of range.
     """
@@ -75,6 +80,7 @@ def audio2coeff(
         fps=float(fps),
         n_frames=n_frames,
         exp=exp,
+        tongue=np.clip(mouth.tongue, 0.0, 1.0).astype(np.float32),
         eyelid=lids,
         gaze=gaze_of_seed(n_frames, fps, seed) if gaze else None,
         relative=frozenset({"exp", "gaze"} if gaze else {"exp"}),
@@ -88,7 +94,7 @@ def mouth_to_exp(
     """Expression codes of mouth tracks, (T, n_exp), as offsets from rest.
 
     `jaw-open` and `lip-open` are solved so that the inner lips part by exactly what `open` says, whatever the other
-    controls add, and the chin falls by what `jaw` says.
+    controls add, and the chin falls by what `jaw` says. On f and v they part far enough to show the teeth on the lip.
 
     Args:
         mouth: tracks (T,). model: with its controls. articulation: factor on everything but contact of the lips.
@@ -104,7 +110,8 @@ def mouth_to_exp(
         directions.append(_control(model.space, "brow-raise"))
         amounts.append(brow)
     jaw_open, lip_open = _control(model.space, "jaw-open"), _control(model.space, "lip-open")
-    wanted = np.stack([articulation * _OPENING * mouth.open, articulation * _CHIN * mouth.jaw])
+    opening = np.maximum(articulation * _OPENING * mouth.open, min(articulation, 1.0) * _TEETH_ON_LIP * mouth.tuck)
+    wanted = np.stack([opening, articulation * _CHIN * mouth.jaw])
     there = np.stack([[d @ lips, d @ chin] for d in directions], -1)
     missing = wanted - there @ np.stack(amounts)
     effect = np.array([[jaw_open @ lips, lip_open @ lips], [jaw_open @ chin, lip_open @ chin]])

@@ -22,24 +22,30 @@ from talkhead.systems.meshwarp.config import (
     UNITS_PER_EYE_DISTANCE,
     YAW_LIMIT_DEG,
 )
-from talkhead.systems.meshwarp.mesh import Pose
+from talkhead.systems.meshwarp.mesh import Pose, smoothstep
 
 log = logging.getLogger(__name__)
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 _LIMITS = np.radians([PITCH_LIMIT_DEG, YAW_LIMIT_DEG, ROLL_LIMIT_DEG])
 _SOFT = 0.7  # compression of the rotation starts at this share of its limit
 _WORTH_SAYING = np.radians(2.0)  # a turn held back by less than this goes unnoticed
+MOUTH_CORNERS, CHIN = (61, 291), 152  # vertices
 _STRETCH = 0.2  # closure up to which lids are warped; more would stretch the lashes into spikes
 _LID_GAIN = 1.35  # half-closed painted lids read as more open than they are: they come down a little further
 _REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
+_ROUNDING = (0.03, 0.10)  # narrowing at which lips come to stand before the teeth, start and end, eye distances
+_FLARED = (0.015, 0.045)  # opening beyond what the jaw gives at which such lips are drawn off the teeth again (sh)
+_SMILE_YIELDS = 0.5  # who smiles in the photo gives up this share of the smile for a fully rounded u
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrameMotion:
     """What one frame needs: `face` (478, 3) head frame, `pose`, `closure` (2,) of the subject's left and right eye.
 
+    `pursing` is how far rounded lips stand before the teeth, `tongue` how far its tip is raised, both 0..1.
     `skin` is the face as the mesh shows it: its lids come down only a little, the rest is painted.
     """
 
@@ -47,6 +53,8 @@ class FrameMotion:
     skin: F64
     pose: Pose
     closure: F64
+    pursing: float = 0.0
+    tongue: float = 0.0
 
 
 class MotionResolver:
@@ -81,14 +89,19 @@ class MotionResolver:
         assert own.gaze is not None
         self._own_gaze = own.gaze[0].astype(np.float64)
         self._closing = closing_codes(fit.vertices, model)
+        self._smile = smile_codes(fit.vertices - model.offset(self._own_exp), fit.vertices, model)
+        self._width = _width_of(model)
+        self._opening = np.asarray(model.space.opening, np.float64)
+        self._chin_drop = -np.asarray(model.exp_basis[:, CHIN, 1], np.float64) / UNITS_PER_EYE_DISTANCE
         self._warned = False
 
     def at(self, t: int) -> FrameMotion:
         """The driven face of frame `t`."""
         c = self._coeffs
-        face = self._fit.vertices
+        face, pursing = self._fit.vertices, 0.0
         if c.exp is not None:
-            codes = c.exp[t] + self._closing if "exp" in c.relative else c.exp[t] - self._own_exp
+            pursing = self._pursing(c.exp[t])
+            codes = self._spoken(c.exp[t]) if "exp" in c.relative else c.exp[t] - self._own_exp
             face = face + self._model.offset(codes)
         if c.gaze is not None:
             face = face + self._eyes.gaze(c.gaze[t] + (self._own_gaze if "gaze" in c.relative else 0))
@@ -101,7 +114,22 @@ class MotionResolver:
             closing = 1 - (1 - np.clip(beyond / room, 0, 1)) ** _LID_GAIN
             lowered = np.where(beyond > 0, self._eyes.closure + room * closing, c.eyelid[t])
             face = face + self._eyes.lids(lowered)
-        return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=closing)
+        tongue = 0.0 if c.tongue is None else float(np.clip(c.tongue[t], 0, 1))
+        return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=closing, pursing=pursing, tongue=tongue)
+
+    def _pursing(self, exp: F32) -> float:
+        """How far lips are rounded and not flared, 0..1: o and u hide the teeth, sh shows them clenched."""
+        flare = (self._opening - self._chin_drop) @ exp
+        return self._rounding(exp) * (1 - float(smoothstep(*_FLARED, flare)))
+
+    def _rounding(self, exp: F32) -> float:
+        """How far an expression brings the corners of the mouth together, 0..1."""
+        return float(smoothstep(*_ROUNDING, -(self._width @ exp)))
+
+    def _spoken(self, offset: F32) -> F64:
+        """Relative codes on this photo: on its own lips closed, and on less of its smile where lips are rounded."""
+        codes: F64 = offset + self._closing - _SMILE_YIELDS * self._rounding(offset) * self._smile
+        return codes
 
     def _measured_like_driver(self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int]) -> Coeffs:
         """The photo's own coefficients, under the driver's identity when both are the same person.
@@ -166,6 +194,28 @@ def closing_codes(face: F64, model: FaceModel) -> F64:
         if amount == 0:
             break
     return amount * direction
+
+
+def smile_codes(relaxed: F64, face: F64, model: FaceModel) -> F64:
+    """Expression codes of the smile that makes the photo's mouth wider than the person's relaxed one; (n_exp,).
+
+    Args:
+        relaxed, face: (478, 3) without and with the photo's expression, head frame. model: with a `smile` control.
+    """
+    direction = model.space.controls["smile"].astype(np.float64)
+    wider = (_width(face) - _width(relaxed)) / max(float(direction @ _width_of(model)), 1e-6)
+    return float(np.clip(wider, 0.0, 2.0)) * direction
+
+
+def _width_of(model: FaceModel) -> F64:
+    """Distance of the mouth's corners per unit of each code, eye distances, (n_exp,)."""
+    left, right = MOUTH_CORNERS
+    return np.asarray(model.exp_basis[:, right, 0] - model.exp_basis[:, left, 0], np.float64) / UNITS_PER_EYE_DISTANCE
+
+
+def _width(face: F64) -> float:
+    left, right = MOUTH_CORNERS
+    return float(face[right, 0] - face[left, 0]) / UNITS_PER_EYE_DISTANCE
 
 
 def _gap(face: F64) -> float:

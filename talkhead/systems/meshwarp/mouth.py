@@ -42,6 +42,12 @@ _HEIGHT = 0.16
 # reads as opened wider than asked.
 _LIP_ROLL = 0.009
 _TEETH_DEPTH = 0.10  # teeth lie this far behind the lips, eye distances
+# Upper teeth reach this far below the line where the lips meet, lower ones up to a little below that; eye distances
+# (3 mm: incisors of a relaxed mouth show 2 to 4 mm).
+_UPPER_EDGE, _LOWER_EDGE = 0.034, 0.046
+# Pursed lips stand before the teeth: they cover this much more of the upper ones (eye distances) and shade them.
+_PURSED_COVER, _PURSED_SHADE = 0.022, 0.55
+_ROW_UPPER_EDGE, _ROW_LOWER_EDGE = 0.135, 0.020  # biting edges within the painted rows
 # Widths from the middle outwards, seen from the front: incisor, lateral, canine, premolars, molar (eye distances).
 _UPPER_WIDTHS = (0.092, 0.072, 0.074, 0.056, 0.046, 0.036)
 _LOWER_WIDTHS = (0.058, 0.062, 0.066, 0.054, 0.048, 0.040)
@@ -107,7 +113,7 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
 
 def paint_mouth(
     out: U8, mouth: Mouth, source: F64, rest: F64, target: F64, face: F64, still: F64, pose: Pose,
-    size: tuple[int, int], origin: tuple[int, int], teeth: bool = True,
+    size: tuple[int, int], origin: tuple[int, int], pursing: float = 0.0, tongue: float = 0.0, teeth: bool = True,
 ) -> None:  # fmt: skip
     """Draw the inside of the mouth into a frame, in place; leaves it alone when the lips did not part or move.
 
@@ -115,7 +121,8 @@ def paint_mouth(
         out: (H, W, 3) uint8. source: (478, 2) landmarks of the photo. rest: (478, 2) the photo's face under the
             frame's pose without expression. target: (478, 2) the driven face. face: (478, 3) driven vertices in the
             head frame, `still` those of the photo. pose: of the frame. size: picture width, height. origin: x, y of
-            `out` in the frame.
+            `out` in the frame. pursing: how far the lips stand before the teeth, 0..1. tongue: how far its
+            tip is raised, 0..1.
     """
     gap = _inner_gap(face)
     moved = float(np.abs(face[list(_LIP_RING)] - still[list(_LIP_RING)])[:, :2].max()) / UNITS_PER_EYE_DISTANCE
@@ -135,7 +142,7 @@ def paint_mouth(
     box = box_around(points - origin, 0.03 * mouth.eye_px + 2, (out.shape[1], out.shape[0]))
     jaw = max(0.0, float(still[152, 1] - face[152, 1])) / UNITS_PER_EYE_DISTANCE
     lip_drop = max(0.0, gap - 0.35 * jaw)
-    lower_shift = 0.062 + 0.75 * jaw + 0.18 * lip_drop
+    lower_edge = _LOWER_EDGE + 0.75 * jaw + 0.18 * lip_drop
     loop = list(_LIP_RING) + [0, 37, 267, 61, 291]
     own = fit_affine(rest[loop], source[loop])
     own[:, 2] -= mouth.own_origin
@@ -143,7 +150,8 @@ def paint_mouth(
     _paint_mouth(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, _skull_matrix(mouth, pose, size), own, upper,
         lower, mouth.upper, mouth.lower, mouth.own, mouth.cavity, mouth.tongue, mouth.line, soft,
-        frame.length / mouth.eye_px * mouth.rest_scale / pose.scale, lower_shift, show, seam, 1.0 if teeth else 0.0,
+        frame.length / mouth.eye_px * mouth.rest_scale / pose.scale, _UPPER_EDGE - _PURSED_COVER * pursing, lower_edge,
+        1 - _PURSED_SHADE * pursing, 1 - pursing, tongue, show, seam, 1.0 if teeth else 0.0,
         _LIP_ROLL if closed_photo else 0.3 * _LIP_ROLL,
     )  # fmt: skip
 
@@ -177,14 +185,25 @@ def _paint_mouth(  # noqa: PLR0913
     line: F32,
     soft: float,
     chord: float,
-    lower_shift: float,
+    upper_edge: float,
+    lower_edge: float,
+    exposure: float,
+    own_shown: float,
+    raised: float,
     show: float,
     seam: float,
     teeth: float,
     lip_roll: float,
 ) -> None:
-    """The pixel loop of `paint_mouth`; `chord` is the frame's length in eye distances."""
+    """The pixel loop of `paint_mouth`; `chord` is the frame's length in eye distances.
+
+    `upper_edge`, `lower_edge`: biting edges below the seam. `exposure`: light that the lips leave. `own_shown`: of the
+    photo's own teeth. `raised`: tip of the tongue.
+    """
     res = TEETH_RESOLUTION
+    upper_top, lower_top = upper_edge - _ROW_UPPER_EDGE, lower_edge - _ROW_LOWER_EDGE
+    tip_top = lower_edge - 0.01 + raised * (upper_edge - 0.012 - lower_edge + 0.01)
+    tip_shown = ramp(0.1, 0.45, raised)
     inset = lip_roll / chord
     for y in range(box[1], box[3]):
         for x in range(box[0], box[2]):
@@ -207,34 +226,36 @@ def _paint_mouth(  # noqa: PLR0913
             edge = min(fy - top, bottom - fy) * chord
             # light falls in from the front: darker under the upper lip and towards the corners
             light = (0.70 + 0.30 * ramp(-0.005, 0.040, (fy - top) * chord)) * (0.84 + 0.16 * ramp(-0.005, 0.03, edge))
-            light *= 1.0 - 0.34 * u * u
+            light *= (1.0 - 0.34 * u * u) * exposure
             depth = ramp(0.0, 0.16, (fy - top) * chord)
             # the tongue rests behind the lower teeth
-            tx, ty = mx / 0.23, (my - lower_shift - 0.03) / 0.115
+            tx, ty = mx / 0.23, (my - lower_edge - 0.03) / 0.115
             body = ramp(1.20, 0.55, np.sqrt(tx * tx + ty * ty))
             groove = 1.0 - 0.16 * np.exp(-((mx / 0.02) ** 2))
-            lower_a = teeth * sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, 3) / 255.0
-            upper_a = teeth * sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, 3) / 255.0
+            # its raised tip lies between the rows, nearer to the light than its body
+            tx, ty = mx / 0.135, (my - tip_top) / 0.055 - 1.0
+            reach = np.sqrt(tx * tx + ty * ty) if ty < 0.0 else abs(tx)
+            tip = teeth * tip_shown * ramp(1.0, 0.78, reach)
+            tip_light = (0.98 - 0.20 * tx * tx - 0.16 * ramp(-0.2, 1.2, ty)) * groove * (0.45 + 0.55 * light)
+            column = (mx + _HALF_WIDTH) * res
+            lower_a = teeth * sample(lower_row, column, (my - lower_top) * res, 3) / 255.0
+            upper_a = teeth * sample(upper_row, column, (my - upper_top) * res, 3) / 255.0
             own_a, ox, oy = 0.0, 0.0, 0.0
             if own.shape[0] > 1:
                 ox = own_map[0, 0] * px + own_map[0, 1] * py + own_map[0, 2]
                 oy = own_map[1, 0] * px + own_map[1, 1] * py + own_map[1, 2]
-                own_a = sample(own, ox, oy, 3) / 255.0
-            tooth_light = (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
+                own_a = own_shown * sample(own, ox, oy, 3) / 255.0
+            tooth_light = exposure * (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
             lower_light = light * (0.62 + 0.3 * depth)
             for c in range(3):
                 value = np.float64(cavity[c]) * (0.66 + 0.34 * depth)
                 value += body * (tongue[c] * groove * (0.74 + 0.24 * depth) - value)
+                value += tip * (tongue[c] * tip_light / max(light, 0.2) - value)
                 value += lower_a * (
-                    sample(lower_row, (mx + _HALF_WIDTH) * res, (my - lower_shift + 0.02) * res, c)
-                    * lower_light
-                    / max(light, 0.2)
-                    - value
+                    sample(lower_row, column, (my - lower_top) * res, c) * lower_light / max(light, 0.2) - value
                 )
                 value *= light
-                value += upper_a * (
-                    sample(upper_row, (mx + _HALF_WIDTH) * res, (my + 0.085) * res, c) * tooth_light - value
-                )
+                value += upper_a * (sample(upper_row, column, (my - upper_top) * res, c) * tooth_light - value)
                 if own_a > 0:
                     value += own_a * (sample(own, ox, oy, c) - value)
                 value = out[y, x, c] + inside * (value - out[y, x, c])
@@ -288,7 +309,7 @@ def _eye_white(image: U8, landmarks: F64, luma: float) -> float:
 
 
 def _paint_row(widths: tuple[float, ...], height: float, color: F64, gum: F64, chroma: float, *, lower: bool) -> U8:
-    """One row of teeth with its gum as an RGBA strip; the biting edge is at 0.135 (upper) or 0.02 (lower)."""
+    """One row of teeth with its gum as an RGBA strip."""
     res = TEETH_RESOLUTION
     rows, columns = round(_HEIGHT * res), round(2 * _HALF_WIDTH * res)
     my, mx = np.mgrid[0:rows, 0:columns].astype(np.float64)
@@ -303,10 +324,10 @@ def _paint_row(widths: tuple[float, ...], height: float, color: F64, gum: F64, c
     arch = 0.010 * (side / 0.12) ** 2
     rounding = 0.016 * np.abs(across) ** 4 + np.where(which == 2, 0.010 * across**2, 0.0)
     if lower:
-        edge = 0.02 + 0.6 * arch + 0.7 * rounding
+        edge = _ROW_LOWER_EDGE + 0.6 * arch + 0.7 * rounding
         along = (my - edge) / lengths
     else:
-        edge = 0.135 - arch - rounding - np.where(which == 1, 0.006, 0.0)
+        edge = _ROW_UPPER_EDGE - arch - rounding - np.where(which == 1, 0.006, 0.0)
         along = (edge - my) / lengths
     soft = 0.006 / lengths
     body = np.clip(along / soft + 0.5, 0, 1)

@@ -50,5 +50,6 @@ def motion(space: Space) -> Coeffs:
         scale=(100 + noise(n)).astype(np.float32),
         eyelid=rng.uniform(0, 1, (n, 2)).astype(np.float32),
         gaze=0.1 * noise(n, 2),
+        tongue=rng.uniform(0, 1, n).astype(np.float32),
         size=np.array([512, 512], np.float32),
     )

@@ -77,6 +77,14 @@ def test_an_absolute_track_replaces_a_relative_one():
     assert first.merged(_make(rot=_zeros(2, 3))).relative == frozenset()
 
 
+def test_a_tongue_goes_with_its_expression():
+    spoken = _make(exp=_zeros(2, 4), tongue=np.ones(2, np.float32))
+    assert spoken.merged(_make(rot=_zeros(2, 3))).tongue is spoken.tongue
+    assert spoken.merged(_make(exp=_zeros(2, 4))).tongue is None
+    other = _make(exp=_zeros(2, 4), tongue=_zeros(2))
+    assert spoken.merged(other).tongue is other.tongue
+
+
 def test_the_shorter_track_holds_its_last_frame():
     first = _make(rot=np.array([[0, 0, 0], [1, 1, 1]], np.float32))
     merged = first.merged(_make(n_frames=4, eyelid=_zeros(4, 2)))

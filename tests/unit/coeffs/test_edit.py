@@ -131,6 +131,14 @@ def test_blinks_add_to_what_is_there_and_stay_in_range(motion, edit):
     assert edit(motion, ("blink", "-=1")).eyelid.min() == -0.5
 
 
+def test_the_tongue_rises_to_the_teeth_and_no_further(motion, edit):
+    raised = edit(motion, ("tongue", "0.5")).tongue
+    np.testing.assert_allclose(raised, np.clip(motion.tongue + 0.5, 0, 1), atol=1e-6)
+    np.testing.assert_array_equal(edit(motion.replace(tongue=None), ("tongue", "=0.5")).tongue, 0.5)
+    np.testing.assert_allclose(edit(motion, ("exp-scale", "2")).tongue, np.clip(2 * motion.tongue, 0, 1), atol=1e-6)
+    assert not edit(motion, ("neutral", "1")).tongue.any()
+
+
 def test_action_units_are_found_by_number_or_made(motion, edit):
     made = edit(motion, ("au12", "2"), ("au4", "1"))
     assert made.au_names == ("AU12", "AU04")

@@ -33,7 +33,7 @@ def renderer(source: Source) -> MeshwarpRenderer:
 
 def _motion(renderer: MeshwarpRenderer, n_frames=1, **tracks) -> Drive:
     arrays = {name: np.asarray(value, np.float32) for name, value in tracks.items()}
-    relative = frozenset(arrays) - {"eyelid"}
+    relative = frozenset(arrays) - {"eyelid", "tongue"}
     space = renderer.model.space.name
     return Drive(coeffs=Coeffs(space=space, fps=25, n_frames=n_frames, relative=relative, **arrays))
 
@@ -68,6 +68,46 @@ def test_frames_are_fresh_repeatable_and_of_the_photos_size(renderer):
     assert renderer.size == (renderer.image.shape[1], renderer.image.shape[0])
     assert np.array_equal(first[0], first[2])
     assert all(np.array_equal(a, b) for a, b in zip(first, renderer.render(drive), strict=True))
+
+
+@pytest.fixture(scope="module")
+def close_up(source: Source) -> MeshwarpRenderer:
+    return MeshwarpRenderer(source, RenderConfig(size=SIZE, framing="crop"))
+
+
+def _between_lips(renderer: MeshwarpRenderer, codes: np.ndarray, tongue: float = 0.0) -> np.ndarray:
+    """Greatest of red, green, blue on the line between the middles of the inner lips, from above, (n,)."""
+    drive = _motion(renderer, exp=[codes], tongue=[tongue])
+    resolver = MotionResolver(renderer.fit, renderer.landmarks, renderer.size, renderer.model, drive.coeffs)
+    motion = resolver.at(0)
+    x, y = motion.pose.place(motion.face[[13, 14]], renderer.size)[:, :2].T
+    frame = renderer.draw(motion)
+    return frame[round(y[0]) + 2 : round(y[1]) - 1, round(x.mean())].max(-1).astype(int)
+
+
+def test_a_raised_tongue_shows_between_open_lips(close_up):
+    wide = close_up.model.space.controls["jaw-open"]
+    low, half, raised = (_between_lips(close_up, wide, t) for t in (0.0, 0.5, 1.0))
+    assert 1 < np.flatnonzero(raised - low > 15).min() < np.flatnonzero(half - low > 15).min()
+    np.testing.assert_array_equal(_between_lips(close_up, wide, 7.0), raised)
+    assert np.array_equal(_frame(close_up, tongue=[1.0]), close_up.image)
+
+
+def test_rounded_lips_hide_the_teeth_and_flared_ones_do_not(close_up):
+    controls = close_up.model.space.controls
+    rounded = _between_lips(close_up, controls["pucker"] + 0.35 * controls["jaw-open"])
+    flared = _between_lips(close_up, controls["pucker"] + 0.6 * controls["lip-open"])
+    assert np.median(rounded) < 0.6 * np.median(flared)
+
+
+def test_who_smiles_gives_it_up_to_round_the_lips(renderer):
+    controls = renderer.model.space.controls
+    resolver = MotionResolver(
+        renderer.fit, renderer.landmarks, renderer.size, renderer.model,
+        _motion(renderer, 2, exp=np.stack([0 * controls["pucker"], controls["pucker"]])).coeffs,
+    )  # fmt: skip
+    width = [np.ptp(resolver.at(t).face[[61, 291], 0]) / 0.9 for t in (0, 1)]
+    assert width[0] - width[1] > 0.16  # the control alone gives 0.13
 
 
 def test_lips_part_and_close_as_asked(renderer):

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.audio.framing import Speech
+from talkhead.audio.phonemes import PhoneTiming
 from talkhead.audio.prosody import Prosody, analyse, phrase_ends, syllable_nuclei
 from talkhead.audio.windows import frame_times
 from talkhead.coeffs.container import Coeffs
@@ -13,7 +14,10 @@ from talkhead.coeffs.layout import Space
 from talkhead.errors import UsageError
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
-from talkhead.systems.meshwarp.blinks import blink_track, gaze_of_seed
+from talkhead.systems.meshwarp.blinks import blink_track
+from talkhead.systems.meshwarp.enunciation import enunciated
+from talkhead.systems.meshwarp.gaze import gaze_of_seed, glances_of_seed, lids_with_gaze
+from talkhead.systems.meshwarp.visemes import viseme_segments
 
 # How much of each control (value 1 = as strong as a person naturally does it) a full track means.
 _SHARES = (
@@ -45,6 +49,8 @@ def audio2coeff(
     seed: int = 0,
     model: FaceModel | None = None,
     articulation: float = 1.0,
+    exp_scale: float = 1.0,
+    phonemes: PhoneTiming | None = None,
     blinks: bool = True,
     gaze: bool = True,
     brows: bool = True,
@@ -55,26 +61,36 @@ def audio2coeff(
         speech: mono speech, any length; read twice at most, never held.
         fps: frames per second. seed: of blinks, gaze and brows; the mouth does not depend on it.
         model: face model with the named controls; default the built-in one.
-        articulation: factor on mouth motion, 0..2; lips still meet on p, b, m.
+        articulation: how carefully the mouth speaks, 0 = mumbled .. 2 = over-articulated (see `enunciated`).
+        exp_scale: factor on the strength of mouth and brows, at least 0. Lips meet on p, b, m at any of both.
+        phonemes: when which sounds are spoken, if somebody knows; joined with what is heard.
         blinks, gaze, brows: switch these off for a mouth alone.
     Returns:
         `exp` (T, n_exp) relative, `tongue` (T,), `eyelid` (T, 2), `gaze` (T, 2) relative; T = duration * fps,
         at least 1.
     Raises:
-        InputError: the sound has no samples. UsageError: fps or articulation out of range.
+        InputError: the sound has no samples, or phonemes do not fit it. UsageError: a number out of range.
     """
-    if not 0.0 <= articulation <= 2.0:
-        raise UsageError(f"articulation is {articulation:g}, expected 0..2")
+    if not 0.0 <= exp_scale < np.inf:
+        raise UsageError(f"exp_scale is {exp_scale:g}, expected 0 or more")
     model = model or load_builtin()
     prosody = analyse(speech)
-    mouth = mouth_tracks(speech, fps, prosody=prosody)
+    if phonemes is not None:
+        phonemes.check_fits(prosody.duration_s)
+    segments = None if phonemes is None else viseme_segments(phonemes)
+    mouth = enunciated(mouth_tracks(speech, fps, prosody=prosody, phonemes=segments), articulation, fps)
     n_frames = len(mouth.open)
     blink_rng, brow_rng = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 2])
     accents = brow_accents(prosody, n_frames, fps, brow_rng) if brows else None
-    exp = mouth_to_exp(mouth, model, articulation, accents)
-    lids = (
-        blink_track(n_frames, fps, blink_rng, phrase_ends(prosody)) if blinks else np.zeros((n_frames, 2), np.float32)
-    )
+    exp = mouth_to_exp(mouth, model, exp_scale, accents)
+    look = gaze_of_seed(n_frames, fps, seed, prosody) if gaze else None
+    lids = np.zeros((n_frames, 2), np.float32)
+    if blinks:
+        glances = [glance.start_s for glance in glances_of_seed(n_frames / fps, seed, prosody)] if gaze else []
+        prompts = np.sort(np.concatenate([phrase_ends(prosody), glances]))
+        lids = blink_track(n_frames, fps, blink_rng, prompts)
+        if look is not None:
+            lids = (lids + (1.0 - lids) * lids_with_gaze(look)).astype(np.float32)
     return Coeffs(
         space=model.space.name,
         fps=float(fps),
@@ -82,14 +98,14 @@ def audio2coeff(
         exp=exp,
         tongue=np.clip(mouth.tongue, 0.0, 1.0).astype(np.float32),
         eyelid=lids,
-        gaze=gaze_of_seed(n_frames, fps, seed) if gaze else None,
+        gaze=look,
         relative=frozenset({"exp", "gaze"} if gaze else {"exp"}),
-        params={"articulation": float(articulation), "seed": int(seed)},
+        params={"articulation": float(articulation), "exp_scale": float(exp_scale), "seed": int(seed)},
     )
 
 
 def mouth_to_exp(
-    mouth: MouthTracks, model: FaceModel, articulation: float = 1.0, brow: npt.NDArray[np.float64] | None = None
+    mouth: MouthTracks, model: FaceModel, exp_scale: float = 1.0, brow: npt.NDArray[np.float64] | None = None
 ) -> npt.NDArray[np.float32]:
     """Expression codes of mouth tracks, (T, n_exp), as offsets from rest.
 
@@ -97,21 +113,22 @@ def mouth_to_exp(
     controls add, and the chin falls by what `jaw` says. On f and v they part far enough to show the teeth on the lip.
 
     Args:
-        mouth: tracks (T,). model: with its controls. articulation: factor on everything but contact of the lips.
-        brow: how far the brows are raised besides, (T,).
+        mouth: tracks (T,). model: with its controls. exp_scale: factor on everything, above 1 but for contact of
+            the lips. brow: how far the brows are raised besides, (T,).
     """
     lips, chin = _opening_of(model), -model.exp_basis[:, CHIN, 1].astype(np.float64) / EYE_DISTANCE
+    contact = min(exp_scale, 1.0)
     directions = [_control(model.space, control) for control, _, _ in _SHARES]
     amounts = [
-        (1.0 if track in ("close", "tuck") else articulation) * share * getattr(mouth, track)
+        (contact if track in ("close", "tuck") else exp_scale) * share * getattr(mouth, track)
         for _, track, share in _SHARES
     ]
     if brow is not None:
         directions.append(_control(model.space, "brow-raise"))
-        amounts.append(brow)
+        amounts.append(exp_scale * brow)
     jaw_open, lip_open = _control(model.space, "jaw-open"), _control(model.space, "lip-open")
-    opening = np.maximum(articulation * _OPENING * mouth.open, min(articulation, 1.0) * _TEETH_ON_LIP * mouth.tuck)
-    wanted = np.stack([opening, articulation * _CHIN * mouth.jaw])
+    opening = np.maximum(exp_scale * _OPENING * mouth.open, contact * _TEETH_ON_LIP * mouth.tuck)
+    wanted = np.stack([opening, exp_scale * _CHIN * mouth.jaw])
     there = np.stack([[d @ lips, d @ chin] for d in directions], -1)
     missing = wanted - there @ np.stack(amounts)
     effect = np.array([[jaw_open @ lips, lip_open @ lips], [jaw_open @ chin, lip_open @ chin]])

@@ -127,7 +127,7 @@ def build_mesh(
     points = np.concatenate([ring0, outer_xy])
     simplices = Delaunay(points).simplices
     centres = points[simplices].mean(1)
-    skin = simplices[~_inside(centres, ring0)]
+    skin = simplices[~inside_polygon(centres, ring0)]
     index = np.concatenate([np.array(oval), N_SKIN + np.arange(len(outer_xy))])
     depth = _outer_depth(outer_xy, pose.place(face[oval], size), eye_px)
     outer = pose.lift(np.column_stack([outer_xy, depth]), size)
@@ -176,7 +176,7 @@ def _outer_points(oval: F64, eye_px: float, region: Box) -> F64:
     return np.concatenate([*(p[m] for p, m in zip(rings, inside_region, strict=True)), grid[far]])
 
 
-def _inside(points: F64, polygon: F64) -> npt.NDArray[np.bool_]:
+def inside_polygon(points: F64, polygon: F64) -> npt.NDArray[np.bool_]:
     """Which points lie inside a closed polygon (even-odd rule)."""
     x, y = points[:, 0], points[:, 1]
     inside = np.zeros(len(points), bool)

@@ -47,6 +47,7 @@ _TEETH_DEPTH = 0.10  # teeth lie this far behind the lips, eye distances
 _UPPER_EDGE, _LOWER_EDGE = 0.034, 0.046
 # Pursed lips stand before the teeth: they cover this much more of the upper ones (eye distances) and shade them.
 _PURSED_COVER, _PURSED_SHADE = 0.022, 0.55
+_LIT = (0.012, 0.034)  # lips this near let no light on the teeth: a dark line, no white one; eye distances
 _ROW_UPPER_EDGE, _ROW_LOWER_EDGE = 0.135, 0.020  # biting edges within the painted rows
 # Widths from the middle outwards, seen from the front: incisor, lateral, canine, premolars, molar (eye distances).
 _UPPER_WIDTHS = (0.092, 0.072, 0.074, 0.056, 0.046, 0.036)
@@ -142,6 +143,8 @@ def paint_mouth(
     box = box_around(points - origin, 0.03 * mouth.eye_px + 2, (out.shape[1], out.shape[0]))
     jaw = max(0.0, float(still[152, 1] - face[152, 1])) / UNITS_PER_EYE_DISTANCE
     lip_drop = max(0.0, gap - 0.35 * jaw)
+    lit = _smooth(*_LIT, gap)
+    exposure = (1 - _PURSED_SHADE * pursing) * (0.25 + 0.75 * lit)
     lower_edge = _LOWER_EDGE + 0.75 * jaw + 0.18 * lip_drop
     loop = list(_LIP_RING) + [0, 37, 267, 61, 291]
     own = fit_affine(rest[loop], source[loop])
@@ -151,7 +154,7 @@ def paint_mouth(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, _skull_matrix(mouth, pose, size), own, upper,
         lower, mouth.upper, mouth.lower, mouth.own, mouth.cavity, mouth.tongue, mouth.line, soft,
         frame.length / mouth.eye_px * mouth.rest_scale / pose.scale, _UPPER_EDGE - _PURSED_COVER * pursing, lower_edge,
-        1 - _PURSED_SHADE * pursing, 1 - pursing, tongue, show, seam, 1.0 if teeth else 0.0,
+        exposure, lit * (1 - _smooth(0.15, 0.65, pursing)), tongue, show, seam, 1.0 if teeth else 0.0,
         _LIP_ROLL if closed_photo else 0.3 * _LIP_ROLL,
     )  # fmt: skip
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.face.topology import N_SKIN, OVAL
+from talkhead.face.topology import N_SKIN, OUTER_LIP_LOWER, OUTER_LIP_UPPER, OVAL
 from talkhead.face3d.compiled import compiled
-from talkhead.systems.meshwarp.mesh import HeadMesh, Pose
+from talkhead.systems.meshwarp.mesh import HeadMesh, Pose, inside_polygon
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -26,6 +26,7 @@ U8 = npt.NDArray[np.uint8]
 _GAIN_LIMITS = (0.72, 1.28)
 # On five clips of talking faces the error of the face falls up to about this strength; see docs/meshwarp.md.
 _FOLDING = 0.7
+_LIP_FOLDING = 0.2  # rounded lips lose area too, but roll outwards into the light
 _FOLD_FREE = 0.03  # lost area that is tracking noise
 _OUTER_REACH = 0.9  # the gain fades out this far outside the oval, eye distances
 
@@ -34,7 +35,8 @@ _OUTER_REACH = 0.9  # the gain fades out this far outside the oval, eye distance
 class Light:
     """Fitted light: `ambient` and `direction` (3,) of luminance = ambient + direction . normal, in camera axes.
 
-    `rest_shade` (468,) is its value on the photo's own normals, `rest_area` (468,) the skin round its vertices;
+    `rest_shade` (468,) is its value on the photo's own normals, `rest_area` (468,) the skin round its vertices,
+    `folding` (468,) how much they darken with area lost;
     `outer_blend` (O, 36) spreads the oval's gains out. `amount` is how much of the change is applied.
     """
 
@@ -43,6 +45,7 @@ class Light:
     triangles: npt.NDArray[np.int32]
     rest_shade: F64
     rest_area: F64
+    folding: F64
     outer_blend: F64
     amount: float
 
@@ -55,7 +58,7 @@ class Light:
         normals, area = vertex_normals(face[:N_SKIN], self.triangles)
         ratio = np.clip(self.shade(normals, pose) / self.rest_shade, *_GAIN_LIMITS)
         lost = 1 - area / self.rest_area
-        folded = np.clip(1 - _FOLDING * np.maximum(lost - _FOLD_FREE, 0), _GAIN_LIMITS[0], 1)
+        folded = np.clip(1 - self.folding * np.maximum(lost - _FOLD_FREE, 0), _GAIN_LIMITS[0], 1)
         inner = 1 + self.amount * (ratio * folded - 1)
         outer = 1 + self.outer_blend @ (inner[list(OVAL)] - 1)
         return np.concatenate([inner, outer]).astype(np.float32)
@@ -106,10 +109,19 @@ def fit_light(image: U8, mesh: HeadMesh, landmarks: F64, triangles: npt.NDArray[
         triangles=np.ascontiguousarray(triangles),
         rest_shade=np.ones(N_SKIN),
         rest_area=np.maximum(area, 1e-9),
+        folding=np.where(_on_lips(mesh.source[:N_SKIN]), _LIP_FOLDING, _FOLDING),
         outer_blend=blend,
         amount=amount,
     )
     return replace(light, rest_shade=light.shade(own_normals, mesh.pose))
+
+
+def _on_lips(points: F64) -> npt.NDArray[np.bool_]:
+    """Which of the face's vertices (468, 2) are lips."""
+    ring = OUTER_LIP_UPPER + OUTER_LIP_LOWER[-2:0:-1]
+    lips = inside_polygon(points, points[list(ring)])
+    lips[list(ring)] = True
+    return lips
 
 
 @compiled()

@@ -88,7 +88,7 @@ def test_pressed_lips_are_thinner():
 def test_the_tongue_goes_along(speech):
     coeffs, mouth = audio2coeff(speech), mouth_tracks(speech)
     np.testing.assert_allclose(coeffs.tongue, mouth.tongue, atol=1e-6)
-    assert 0 <= coeffs.tongue.min() < 0.1 < 0.5 < coeffs.tongue.max() <= 1
+    assert 0 <= coeffs.tongue.min() < coeffs.tongue.max() <= 1
 
 
 def test_articulation_scales_the_opening(speech):

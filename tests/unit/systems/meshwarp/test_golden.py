@@ -22,6 +22,7 @@ MOTIONS: dict[str, dict[str, Any]] = {
     "vowel": {"controls": {"lip-open": 1.2, "jaw-open": 0.4}},
     "closed": {"controls": {"lip-press": 0.5}},
     "round": {"controls": {"pucker": 1.0, "lip-open": 0.4}},
+    "tongue": {"controls": {"jaw-open": 0.6}, "tongue": 1.0},
     "blink": {"eyelid": [1.0, 1.0]},
     "turned": {"rot": [0.08, 0.26, -0.05]},
     "nod": {"rot": [0.2, 0.0, 0.0], "controls": {"lip-open": 0.6}},
@@ -42,10 +43,10 @@ def renderer(example_face) -> MeshwarpRenderer:
 def test_looks_as_before(renderer, name, repo, request):
     motion = MOTIONS[name]
     controls = renderer.model.space.controls
-    tracks = {key: np.asarray([motion[key]], np.float32) for key in ("rot", "eyelid") if key in motion}
+    tracks = {key: np.asarray([motion[key]], np.float32) for key in ("rot", "eyelid", "tongue") if key in motion}
     if "controls" in motion:
         tracks["exp"] = np.asarray([sum(a * controls[c] for c, a in motion["controls"].items())], np.float32)
-    relative = frozenset(tracks) - {"eyelid"}
+    relative = frozenset(tracks) - {"eyelid", "tongue"}
     coeffs = Coeffs(space=renderer.model.space.name, fps=25, n_frames=1, relative=relative, **tracks)
     frame = cv2.resize(next(iter(renderer.render(Drive(coeffs=coeffs)))), (120, 120), interpolation=cv2.INTER_AREA)
     path = repo / "tests" / "golden" / "meshwarp" / f"{name}.png"

@@ -6,6 +6,7 @@ contact on p, b, m. Only `mouth_tracks` is used by the rest; a predictor with th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from talkhead.audio.framing import Speech
 from talkhead.audio.prosody import STEPS_PER_SECOND, Prosody, analyse, smoothed
 from talkhead.audio.windows import count_frames, sample_track
 from talkhead.systems.meshwarp.mouth_net import CHANNELS, TARGET_RATE, mouth_channels
+from talkhead.systems.meshwarp.visemes import Segment, fuse
 
 VISUAL_LEAD_S = 0.04  # lips are this much ahead of the sound (mean over tracked clips)
 OPENS_BEFORE_S, FADE_S = 0.08, 0.18
@@ -54,11 +56,14 @@ class MouthTracks:
         return np.stack([getattr(self, f.name) for f in fields(self)], -1)
 
 
-def mouth_tracks(speech: Speech, fps: float = 25.0, *, prosody: Prosody | None = None) -> MouthTracks:
+def mouth_tracks(
+    speech: Speech, fps: float = 25.0, *, prosody: Prosody | None = None, phonemes: Sequence[Segment] | None = None
+) -> MouthTracks:
     """What the mouth does while these sounds are spoken.
 
     Args:
         speech: mono speech. fps: frames per second of the tracks. prosody: of the same speech, if at hand.
+        phonemes: who knows what is spoken when says it here; joined with what the network hears (`visemes.fuse`).
     Returns:
         Tracks of `count_frames(duration, fps)` frames; all at rest where there is no speech.
     Raises:
@@ -69,6 +74,8 @@ def mouth_tracks(speech: Speech, fps: float = 25.0, *, prosody: Prosody | None =
     if not prosody.is_speech.any():
         return MouthTracks(**{f.name: np.zeros(n_frames) for f in fields(MouthTracks)})
     channels = mouth_channels(speech).astype(np.float64)
+    if phonemes is not None:
+        channels = fuse(channels, phonemes)
     tracks = _decoded(channels, _Cues.of(prosody, len(channels)))
     sampled = sample_track(tracks, TARGET_RATE, n_frames, fps)
     sampled *= sample_track(speech_gate(prosody), STEPS_PER_SECOND, n_frames, fps, lead_s=VISUAL_LEAD_S)[:, None]

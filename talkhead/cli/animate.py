@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from talkhead.cli import options
+from talkhead.cli.options import SPEAKING
 from talkhead.cli.report import Reporter
 from talkhead.errors import MediaError, UsageError
 from talkhead.pipelines.config import DEFAULTS
 
 log = logging.getLogger(__name__)
-
-SPEAKING = "Speaking and moving"
 
 
 @options.reporting
@@ -31,17 +30,20 @@ def command(
     fps: options.Fps = DEFAULTS.fps,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
-    exp_scale: Annotated[
-        float,
-        typer.Option("--exp-scale", min=0, max=2, help="Strength of the mouth's motion.", rich_help_panel=SPEAKING),
-    ] = DEFAULTS.exp_scale,  # fmt: skip
+    exp_scale: options.ExpScale = DEFAULTS.exp_scale,
+    articulation: options.Articulation = DEFAULTS.articulation,
+    phonemes: options.Phonemes = None,
+    phoneme_set: options.PhonemeSetOption = options.PhonemeSet.auto,
+    transcript: options.Transcript = None,
     blinks: Annotated[
         bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.", rich_help_panel=SPEAKING)
     ] = True,
     pose_style: Annotated[
         str,
         typer.Option(
-            "--pose-style", help="How the head moves: still, calm, natural, lively.", rich_help_panel=SPEAKING
+            "--pose-style",
+            help="How the head moves: still, calm, natural, lively, presenter, or a person's number 0..45.",
+            rich_help_panel=SPEAKING,
         ),
     ] = DEFAULTS.pose_style,
     pose_scale: Annotated[
@@ -113,6 +115,10 @@ def command(
         framing=framing.value,
         face_choice=face_choice,
         exp_scale=exp_scale,
+        articulation=articulation,
+        phonemes=phonemes,
+        phoneme_set=phoneme_set.value,
+        transcript=transcript,
         blinks=blinks,
         pose_style=pose_style,
         pose_scale=pose_scale,

@@ -20,7 +20,8 @@ def command(
         str | None, typer.Option("--reference", metavar="CLIP|COEFFS", help="Move in the manner of this clip.")
     ] = None,
     pose_style: Annotated[
-        str, typer.Option("--pose-style", help="still, calm, natural or lively.")
+        str,
+        typer.Option("--pose-style", help="still, calm, natural, lively, presenter, or a person's number 0..45."),
     ] = DEFAULTS.pose_style,
     pose_scale: Annotated[
         float, typer.Option("--pose-scale", min=0, max=3, help="Strength of the motion.")

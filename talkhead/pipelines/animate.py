@@ -5,10 +5,10 @@ from __future__ import annotations
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.edit import apply_edits, parse_edit
 from talkhead.errors import UsageError
-from talkhead.pipelines.audio2coeff import expression_of, with_eyelids
+from talkhead.pipelines.audio2coeff import Phonemes, Speaking, expression_of, with_eyelids
 from talkhead.pipelines.borrow import borrowed_pose, open_reference
 from talkhead.pipelines.choose import build, choose_system, partner
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, PhonemeSet, Result, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_source, open_speech
 from talkhead.pipelines.outputs import VideoOptions, check_destination
 from talkhead.pipelines.progress import NoProgress, Progress
@@ -30,8 +30,12 @@ def animate(
     framing: Framing = DEFAULTS.framing,
     face_choice: str | int | PathLike = DEFAULTS.face,
     exp_scale: float = DEFAULTS.exp_scale,
+    articulation: float = DEFAULTS.articulation,
+    phonemes: Phonemes | None = None,
+    phoneme_set: PhonemeSet = DEFAULTS.phoneme_set,
+    transcript: PathLike | None = None,
     blinks: bool = True,
-    pose_style: str = DEFAULTS.pose_style,
+    pose_style: str | int = DEFAULTS.pose_style,
     pose_scale: float = DEFAULTS.pose_scale,
     reference: Motion | None = None,
     ref_pose: Motion | None = None,
@@ -51,27 +55,28 @@ def animate(
 
     Args:
         face: photo, or a video whose first frame is taken. audio: speech. output: the video.
-        exp_scale: strength of the mouth's motion. blinks: whether the eyes blink.
+        exp_scale, articulation, phonemes, phoneme_set, transcript, blinks: how the face speaks, and what is known of
+            the words, as in `audio2coeff`.
         pose_style, pose_scale: how the head moves. reference: clip or coefficients whose manner of moving is
             imitated. ref_pose, ref_eyeblink: clip or coefficients whose head motion or eyelids are taken as they are.
         yaw, pitch, roll: head angles in degrees instead of the speech's own, relative to the photo: a value,
             `t:v,t:v` keyframes, or `v,v,v` spread over the speech.
         size, framing, face_choice, mark, visible_mark, dry_run: as in `render`.
     Raises:
-        MediaError, FaceNotFoundError, FaceChoiceError: unsuitable inputs. OutputExistsError: see `overwrite`.
+        MediaError, FaceNotFoundError, FaceChoiceError: unsuitable inputs. InputError, EnvironmentProblem: as in
+            `audio2coeff`, about phonemes and transcript. OutputExistsError: see `overwrite`.
     """
     check_options(framing=framing, size=size, seed=seed)
-    inputs = [face, audio, reference, ref_pose, ref_eyeblink, face_choice]
+    inputs = [face, audio, reference, ref_pose, ref_eyeblink, face_choice, phonemes, transcript]
     kind = check_destination(output, overwrite=overwrite, inputs=inputs)
     if kind == "picture":
         raise UsageError(f"animate makes a video, but {output} is a picture", hint="end the name in .mp4")
+    speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript)
     progress = progress or NoProgress()
     chosen = choose_system(system, "render", device)
     with open_speech(audio) as opened:
         source = open_source(face, face_choice)
-        coeffs = _expression(
-            opened.speech, chosen, (device, dtype), fps, seed, exp_scale, blinks, ref_eyeblink, progress
-        )
+        coeffs = _expression(opened.speech, chosen, (device, dtype), fps, seed, speaking, ref_eyeblink, progress)
         if ref_pose is not None:
             coeffs = coeffs.merged(borrowed_pose(ref_pose, len(coeffs), fps))
         else:
@@ -94,14 +99,13 @@ def _expression(
     machine: tuple[str, str],
     fps: float,
     seed: int,
-    exp_scale: float,
-    blinks: bool,
+    speaking: Speaking,
     ref_eyeblink: Motion | None,
     progress: Progress,
 ) -> Coeffs:
     device, dtype = machine
     listen = build(partner(chosen, "audio2coeff", device), "audio2coeff", device=device, dtype=dtype)
-    coeffs = expression_of(speech, listen, fps, seed, exp_scale, blinks, progress)
+    coeffs = expression_of(speech, listen, fps, seed, speaking, progress)
     return coeffs if ref_eyeblink is None else with_eyelids(coeffs, ref_eyeblink)
 
 

@@ -12,6 +12,8 @@ from talkhead.errors import CoeffFileError
 from talkhead.geometry import euler_to_matrix, matrix_to_euler
 from talkhead.pipelines.inputs import Motion
 
+_TURN_S = 0.6  # a head played to and fro takes this long to turn back
+
 
 def open_reference(reference: Motion, fps: float) -> Coeffs:
     """Motion to learn from or to borrow: coefficients, or a video that is tracked first.
@@ -51,7 +53,12 @@ def borrowed(reference: Motion, tracks: tuple[str, ...], n_frames: int, fps: flo
 
 def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
     """The head motion of a reference as offsets from its first frame, so that a photo starts from its own pose."""
-    coeffs = borrowed(reference, ("rot", "trans"), n_frames, fps)
+    coeffs = open_reference(reference, fps)
+    where = slowed_turns(to_and_fro(len(coeffs), n_frames), round(_TURN_S * fps))
+    kept = {name: _between(track, where) for name in ("rot", "trans") if (track := getattr(coeffs, name)) is not None}
+    if not kept:
+        raise CoeffFileError("the reference has no rot or trans track")
+    coeffs = Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=coeffs.relative & set(kept), **kept)
     changes = {}
     if coeffs.rot is not None and "rot" not in coeffs.relative:
         turns = euler_to_matrix(coeffs.rot)
@@ -68,3 +75,26 @@ def to_and_fro(n_have: int, n_need: int) -> npt.NDArray[np.intp]:
         return np.zeros(n_need, np.intp)
     phase = np.arange(n_need) % (2 * (n_have - 1))
     return np.where(phase < n_have, phase, 2 * (n_have - 1) - phase)
+
+
+def slowed_turns(order: npt.NDArray[np.intp], width: int) -> npt.NDArray[np.float64]:
+    """Frame positions whose turning points are rounded over `width` frames: a head that turns back slows down first.
+
+    A moving mean leaves straight stretches as they are, the start included.
+    """
+    half = min(width, len(order) - 1) // 2
+    if half < 1 or len(order) < 3:
+        return order.astype(np.float64)
+    kernel = np.hanning(2 * half + 3)[1:-1]
+    steps = np.arange(1, half + 1)
+    before = order[0] - steps[::-1] * (order[1] - order[0])
+    after = order[-1] + steps * (order[-1] - order[-2])
+    return np.convolve(np.concatenate([before, order, after]), kernel / kernel.sum(), "valid")
+
+
+def _between(track: npt.NDArray[np.float32], where: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """A track read between its frames, linearly; neighbouring frames turn too little for that to show."""
+    left = np.clip(where.astype(int), 0, max(0, len(track) - 2))
+    share = np.clip(where - left, 0.0, 1.0)[:, None]
+    right = np.minimum(left + 1, len(track) - 1)
+    return np.asarray((1.0 - share) * track[left] + share * track[right], np.float32)

@@ -21,7 +21,7 @@ def pose(
     dtype: str = DEFAULTS.dtype,
     seed: int = DEFAULTS.seed,
     fps: float = DEFAULTS.fps,
-    pose_style: str = DEFAULTS.pose_style,
+    pose_style: str | int = DEFAULTS.pose_style,
     pose_scale: float = DEFAULTS.pose_scale,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -31,7 +31,7 @@ def pose(
     Args:
         audio: path, "-", (samples, sample_rate), or a `Speech`. output: coefficient file to write too.
         reference: clip or coefficients of somebody whose manner of moving is imitated. pose_style: one of the
-            system's styles. pose_scale: 1 as the style has it, 0 still.
+            system's styles, by name or number. pose_scale: 1 as the style has it, 0 still.
     Returns:
         `rot` and `trans`, relative, starting at zero.
     Raises:

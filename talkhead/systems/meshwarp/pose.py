@@ -38,6 +38,7 @@ POSE_SPACE = "pose"  # rotations and translations mean the same in every space
 _LEAN_TILT_SHARE, _LEAN_SHIFT_SHARE = 0.25, 0.5  # of the variance of roll and of sideways sway is posture
 _SWAY_TEMPO = 0.6  # shoulders move slower than heads
 _SOFT_LIMIT_DEG = np.array([13.0, 18.0, 12.0])  # beyond that a single photo shows what it cannot know
+_SHIFT_LIMIT = 0.2  # eye distances; farther, somebody walks out of the picture
 _DEPARTURE_S = 0.8
 
 F64 = npt.NDArray[np.float64]
@@ -158,7 +159,7 @@ def _motion(
     # A head tilted to one side (roll) goes with a body leaning there, as in `carried_along`.
     own[:, 0] -= np.sqrt(_LEAN_SHIFT_SHARE) * rhythm.lean
     leave = _departure(len(degrees))[:, None]
-    return leave * degrees, leave * manner.sway * dynamics.sway * own
+    return leave * degrees, leave * _SHIFT_LIMIT * np.tanh(manner.sway * dynamics.sway * own / _SHIFT_LIMIT)
 
 
 def _departure(n_ticks: int) -> F64:

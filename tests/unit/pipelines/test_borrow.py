@@ -4,7 +4,7 @@ import pytest
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import CoeffFileError
 from talkhead.geometry import euler_to_matrix
-from talkhead.pipelines.borrow import borrowed, borrowed_pose, to_and_fro
+from talkhead.pipelines.borrow import borrowed, borrowed_pose, slowed_turns, to_and_fro
 
 
 def clip(n_frames=4, **tracks):
@@ -16,6 +16,23 @@ def test_to_and_fro_never_jumps():
     assert to_and_fro(4, 2).tolist() == [0, 1]
     assert to_and_fro(1, 3).tolist() == [0, 0, 0]
     assert np.abs(np.diff(to_and_fro(7, 100))).max() == 1
+
+
+def test_turning_back_is_gradual_and_the_rest_untouched():
+    where = slowed_turns(to_and_fro(50, 120), 15)
+    np.testing.assert_allclose(where[:40], np.arange(40), atol=1e-9)
+    assert where.min() > -1e-9
+    assert where.max() < 49 + 1e-9
+    assert np.abs(np.diff(where, 2)).max() < 0.35, "a bounce would be 2 frames per frame"
+    np.testing.assert_allclose(slowed_turns(to_and_fro(50, 30), 15), np.arange(30), atol=1e-9)
+
+
+def test_borrowed_pose_does_not_bounce_when_it_is_repeated():
+    rot = np.zeros((50, 3), np.float32)
+    rot[:, 1] = 0.01 * np.arange(50)  # still turning as the clip ends
+    found = borrowed_pose(clip(50, rot=rot), 150, 25.0)
+    assert not found.rot[0].any()
+    assert np.abs(np.diff(found.rot[:, 1], 2)).max() < 0.004
 
 
 def test_only_the_tracks_asked_for():

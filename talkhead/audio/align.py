@@ -33,7 +33,7 @@ _SETTINGS = {"bestpath": False, "beam": 1e-100, "wbeam": 1e-100, "pbeam": 1e-100
 _STRETCH_S, _LONGEST_STRETCH_S = 10.0, 40.0
 _LOOP_SHARE = 0.01  # of each phone in a word without pronunciation
 _MOST_UNKNOWN = 0.5
-_SUFFIXES = (".txt", ".text", ".srt", ".vtt", ".lab")
+_SUFFIXES = (".txt", ".srt", ".vtt")  # a word that ends so names a file, be it there or not
 _CUE = re.compile(r"^\s*(\d+|WEBVTT.*|.*-->.*)\s*$", re.MULTILINE)
 _SCORE_UNIT = 1024.0  # pocketsphinx shifts its log-likelihoods by ten bits
 # Natural logarithms per frame. Words of right transcripts of two voices score -0.2 and more (mean 1.9), words laid over
@@ -84,14 +84,19 @@ def read_transcript(text_or_file: str | Path) -> tuple[str, str]:
         InputError: a file that is missing or no text.
     """
     text = str(text_or_file)
-    is_path = isinstance(text_or_file, Path) or (len(text) < 1000 and "\n" not in text and Path(text).is_file())
-    if not is_path and text.lower().endswith(_SUFFIXES) and not re.search(r"\s", text.strip()):
-        is_path = True  # a name of a file that is not there is no speech
-    if not is_path:
-        return text, "the transcript"
     path = Path(text_or_file)
+    looks_named = text.lower().endswith(_SUFFIXES) and not re.search(r"\s", text.strip())
+    if not (isinstance(text_or_file, Path) or looks_named or _is_file(path)):
+        return text, "the transcript"
     content = read_text(path)
     return (_CUE.sub("", content) if path.suffix.lower() in (".srt", ".vtt") else content), str(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # text that is too long for a name, or impossible in one
+        return False
 
 
 def align(speech: Speech, transcript: str, source: str = "the transcript") -> PhoneTiming:

@@ -16,12 +16,19 @@ def command(
     audio: options.Audio,
     output: options.CoeffOutput = "-",
     fps: options.Fps = DEFAULTS.fps,
-    exp_scale: Annotated[
-        float, typer.Option("--exp-scale", min=0, max=2, help="Strength of the mouth's motion.")
-    ] = DEFAULTS.exp_scale,
-    blinks: Annotated[bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.")] = True,
+    exp_scale: options.ExpScale = DEFAULTS.exp_scale,
+    articulation: options.Articulation = DEFAULTS.articulation,
+    phonemes: options.Phonemes = None,
+    phoneme_set: options.PhonemeSetOption = options.PhonemeSet.auto,
+    transcript: options.Transcript = None,
+    blinks: Annotated[
+        bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.", rich_help_panel=options.SPEAKING)
+    ] = True,
     ref_eyeblink: Annotated[
-        str | None, typer.Option("--ref-eyeblink", metavar="CLIP", help="Take the blinks of this clip.")
+        str | None,
+        typer.Option(
+            "--ref-eyeblink", metavar="CLIP", help="Take the blinks of this clip.", rich_help_panel=options.SPEAKING
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -37,6 +44,9 @@ def command(
 
     options.checked_device(device)
     if dry_run:
+        from talkhead.pipelines.audio2coeff import Speaking
+
+        Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set.value, transcript)
         return options.report_plan(reporter, output, overwrite, audio=audio, system=system, stage="audio2coeff")
     options.refuse_terminal(output)
     coeffs = audio2coeff(
@@ -48,6 +58,10 @@ def command(
         seed=seed,
         fps=fps,
         exp_scale=exp_scale,
+        articulation=articulation,
+        phonemes=phonemes,
+        phoneme_set=phoneme_set.value,
+        transcript=transcript,
         blinks=blinks,
         ref_eyeblink=ref_eyeblink,
         overwrite=overwrite,

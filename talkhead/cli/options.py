@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from talkhead.protocols import Stage
 
 MACHINE, PICTURE, MESSAGES = "Machine", "Picture", "Messages"
+SPEAKING = "Speaking and moving"
 
 
 class Codec(str, Enum):
@@ -57,6 +58,14 @@ class MotionMode(str, Enum):
     auto = "auto"
     relative = "relative"
     absolute = "absolute"
+
+
+class PhonemeSet(str, Enum):
+    """Alphabets of phone times."""
+
+    auto = "auto"
+    ipa = "ipa"
+    arpabet = "arpabet"
 
 
 Face = Annotated[str, typer.Argument(metavar="FACE", help="Photo, or a video whose first frame is taken.")]
@@ -105,6 +114,42 @@ FaceChoice = Annotated[
 ]
 FramingOption = Annotated[
     Framing, typer.Option("--framing", help="The whole picture, or a square around the head.", rich_help_panel=PICTURE)
+]
+ExpScale = Annotated[
+    float,
+    typer.Option("--exp-scale", min=0, max=2, help="Strength of the face's motion.", rich_help_panel=SPEAKING),
+]
+Articulation = Annotated[
+    float,
+    typer.Option(
+        "--articulation",
+        min=0,
+        max=2,
+        help="How carefully the mouth speaks: 0 mumbled, 1 as the speech asks, 2 over-articulated.",
+        rich_help_panel=SPEAKING,
+    ),
+]
+Phonemes = Annotated[
+    str | None,
+    typer.Option(
+        "--phonemes",
+        metavar="FILE",
+        help="When which sounds are spoken, from an aligner: TextGrid, .lab, .json, .csv.",
+        rich_help_panel=SPEAKING,
+    ),
+]
+PhonemeSetOption = Annotated[
+    PhonemeSet,
+    typer.Option("--phoneme-set", help="Alphabet of --phonemes; auto: told by the names.", rich_help_panel=SPEAKING),
+]
+Transcript = Annotated[
+    str | None,
+    typer.Option(
+        "--transcript",
+        metavar="TEXT|FILE",
+        help="What is said, word for word, English only; needs the extra `align`.",
+        rich_help_panel=SPEAKING,
+    ),
 ]
 Crf = Annotated[
     int, typer.Option("--crf", min=0, max=51, help="Video quality: 0 best, 51 worst.", rich_help_panel=PICTURE)

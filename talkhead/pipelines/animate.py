@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from talkhead.audio.phonemes import PhonemeSet
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.edit import apply_edits, parse_edit
 from talkhead.errors import UsageError
 from talkhead.pipelines.audio2coeff import Phonemes, Speaking, expression_of, with_eyelids
 from talkhead.pipelines.borrow import borrowed_pose, open_reference
 from talkhead.pipelines.choose import build, choose_system, partner
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, PhonemeSet, Result, check_options
+from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_source, open_speech
 from talkhead.pipelines.outputs import VideoOptions, check_destination
 from talkhead.pipelines.progress import NoProgress, Progress

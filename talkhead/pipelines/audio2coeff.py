@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
+from talkhead.audio.phonemes import PhonemeSet, PhoneTiming
 from talkhead.coeffs.container import Coeffs
+from talkhead.errors import UsageError
 from talkhead.pipelines.choose import build, choose_system
 from talkhead.pipelines.config import DEFAULTS, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, open_speech, stamped
 from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.protocols import AudioToCoeffs, Speech
+
+Phonemes = PathLike | PhoneTiming
 
 
 def audio2coeff(
@@ -23,6 +30,10 @@ def audio2coeff(
     seed: int = DEFAULTS.seed,
     fps: float = DEFAULTS.fps,
     exp_scale: float = DEFAULTS.exp_scale,
+    articulation: float = DEFAULTS.articulation,
+    phonemes: Phonemes | None = None,
+    phoneme_set: PhonemeSet = DEFAULTS.phoneme_set,
+    transcript: PathLike | None = None,
     blinks: bool = True,
     ref_eyeblink: Motion | None = None,
     overwrite: bool = False,
@@ -32,32 +43,112 @@ def audio2coeff(
 
     Args:
         audio: path, "-", (samples, sample_rate), or a `Speech`. output: coefficient file to write too.
-        exp_scale: how strongly the mouth articulates. blinks: whether the eyes blink.
+        exp_scale: strength of the face's motion, at least 0. articulation: how carefully the mouth speaks, from 0
+            (mumbled) over 1 to 2 (over-articulated). blinks: whether the eyes blink.
+        phonemes: when which sounds are spoken, as an aligner wrote it (see `read_phonemes`); phoneme_set: their
+            alphabet. transcript: instead, the English words or a file with them, aligned by pocketsphinx.
         ref_eyeblink: clip or coefficients whose eyelids are taken instead, repeated as needed.
     Returns:
-        `exp` (relative), `eyelid`, perhaps `gaze`.
+        `exp` (relative), `eyelid`, perhaps `tongue` and `gaze`.
     Raises:
-        MediaError: the sound cannot be read. UsageError: a system that cannot do this.
+        MediaError: the sound cannot be read. InputError: phonemes or transcript are unreadable or do not fit it.
+        UsageError: a system that cannot do this, or a number out of range. EnvironmentProblem: no pocketsphinx.
     """
     check_options(seed=seed)
-    check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink])
+    check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink, phonemes, transcript])
+    speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript)
     chosen = choose_system(system, "audio2coeff", device)
     listen = build(chosen, "audio2coeff", device=device, dtype=dtype)
     with open_speech(audio) as opened:
-        coeffs = expression_of(opened.speech, listen, fps, seed, exp_scale, blinks, progress or NoProgress())
+        coeffs = expression_of(opened.speech, listen, fps, seed, speaking, progress or NoProgress())
         if ref_eyeblink is not None:
             coeffs = with_eyelids(coeffs, ref_eyeblink)
-        params = {"system": chosen.name, "seed": seed, "fps": fps, "exp_scale": exp_scale, "blinks": blinks}
+        params = {"system": chosen.name, "seed": seed, "fps": fps, **speaking.params()}
         coeffs = stamped(coeffs, "audio2coeff", params, opened.path)
     return write_if_asked(coeffs, output, overwrite=overwrite)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speaking:
+    """How to speak, and what is known of the words.
+
+    Attributes:
+        exp_scale, articulation, blinks: as in `audio2coeff`. phonemes: timed sounds. transcript: words and their
+            source.
+    """
+
+    exp_scale: float
+    articulation: float
+    blinks: bool
+    phonemes: PhoneTiming | None = None
+    transcript: tuple[str, str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        exp_scale: float,
+        articulation: float,
+        blinks: bool,
+        phonemes: Phonemes | None,
+        phoneme_set: PhonemeSet,
+        transcript: PathLike | None,
+    ) -> Speaking:
+        """Options checked and files read, before any work.
+
+        Raises:
+            UsageError: both phonemes and transcript. InputError: a file is unreadable.
+        """
+        from talkhead.audio.align import read_transcript
+        from talkhead.audio.phoneme_files import read_phonemes
+
+        if phonemes is not None and transcript is not None:
+            raise UsageError("phonemes and a transcript are two answers to one question; give one")
+        if phonemes is not None and not isinstance(phonemes, PhoneTiming):
+            phonemes = read_phonemes(phonemes, phoneme_set)
+        return cls(
+            exp_scale=exp_scale,
+            articulation=articulation,
+            blinks=blinks,
+            phonemes=phonemes,
+            transcript=None if transcript is None else read_transcript(transcript),
+        )
+
+    def timing(self, speech: Speech, progress: Progress) -> PhoneTiming | None:
+        """The timed sounds: those given, or the transcript's; None when nothing is known."""
+        if self.transcript is None:
+            return self.phonemes
+        from talkhead.audio.align import align
+
+        with progress.stage("align", None):
+            return align(speech, *self.transcript)
+
+    def params(self) -> dict[str, Any]:
+        """What a coefficient file notes; not the words themselves."""
+        return {
+            "exp_scale": self.exp_scale,
+            "articulation": self.articulation,
+            "blinks": self.blinks,
+            "phonemes": None if self.phonemes is None else self.phonemes.source,
+            "transcript": None if self.transcript is None else self.transcript[1],
+        }
+
+
 def expression_of(
-    speech: Speech, listen: AudioToCoeffs, fps: float, seed: int, exp_scale: float, blinks: bool, progress: Progress
+    speech: Speech, listen: AudioToCoeffs, fps: float, seed: int, speaking: Speaking, progress: Progress
 ) -> Coeffs:
-    """Run a system's `AudioToCoeffs`."""
+    """Run a system's `AudioToCoeffs`; a system hears of phonemes only where there are some."""
+    timing = speaking.timing(speech, progress)
+    known = {} if timing is None else {"phonemes": timing}
     with progress.stage("listen", None):
-        return listen(speech, fps=fps, seed=seed, articulation=exp_scale, blinks=blinks)
+        return listen(
+            speech,
+            fps=fps,
+            seed=seed,
+            articulation=speaking.articulation,
+            exp_scale=speaking.exp_scale,
+            blinks=speaking.blinks,
+            **known,
+        )
 
 
 def with_eyelids(coeffs: Coeffs, reference: Motion) -> Coeffs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from talkhead.audio.phonemes import PhonemeSet
 from talkhead.errors import UsageError
 
 Framing = Literal["full", "crop"]
@@ -19,7 +20,8 @@ class Defaults:
 
     Attributes:
         fps: frames per second. seed: of everything drawn at random. crf: H.264 quality, 0 best .. 51 worst.
-        exp_scale, pose_scale: 1 = as the speech asks. pose_style: how lively the head is.
+        exp_scale, pose_scale: 1 = as the speech asks. pose_style: how lively the head is. articulation: how carefully
+            the mouth speaks, 0 mumbled .. 2 over-articulated. phoneme_set: alphabet of phone times.
     """
 
     system: str = "auto"
@@ -32,6 +34,8 @@ class Defaults:
     pose_style: str = "natural"
     pose_scale: float = 1.0
     exp_scale: float = 1.0
+    articulation: float = 1.0
+    phoneme_set: PhonemeSet = "auto"
     motion: MotionMode = "auto"
     crf: int = 18
     codec: Codec | None = None

@@ -138,6 +138,7 @@ def measure_blinks(coeffs: Coeffs, prosody: Prosody, late: float = 0.0) -> dict[
     return {
         "blinks/min": (60.0 * len(times) / coeffs.duration_s,),
         "blink ms": (float(np.median(np.diff(shut)) / coeffs.fps * 1000) if len(shut) else float("nan"),),
+        "gaze sd": tuple(np.rad2deg(coeffs.gaze.std(0))) if coeffs.gaze is not None else (),
         "at pauses": (float(hit.mean()) if len(times) else float("nan"), float(near.mean())),
     }
 

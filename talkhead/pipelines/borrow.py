@@ -55,7 +55,9 @@ def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
     """The head motion of a reference as offsets from its first frame, so that a photo starts from its own pose."""
     coeffs = open_reference(reference, fps)
     where = slowed_turns(to_and_fro(len(coeffs), n_frames), round(_TURN_S * fps))
-    kept = {name: _between(track, where) for name in ("rot", "trans") if (track := getattr(coeffs, name)) is not None}
+    kept: dict[str, Any] = {
+        name: _between(track, where) for name in ("rot", "trans") if (track := getattr(coeffs, name)) is not None
+    }
     if not kept:
         raise CoeffFileError("the reference has no rot or trans track")
     coeffs = Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=coeffs.relative & set(kept), **kept)

@@ -7,12 +7,13 @@ import numpy.typing as npt
 
 from talkhead.audio.framing import Speech
 from talkhead.audio.phonemes import PhoneTiming
-from talkhead.audio.prosody import Prosody, analyse, phrase_ends, syllable_nuclei
+from talkhead.audio.prosody import Prosody, analyse, phrase_ends
 from talkhead.audio.windows import frame_times
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import Space
 from talkhead.errors import UsageError
 from talkhead.face3d.morphable import FaceModel, load_builtin
+from talkhead.systems.meshwarp.accents import accents
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
 from talkhead.systems.meshwarp.blinks import blink_track
 from talkhead.systems.meshwarp.enunciation import enunciated
@@ -145,26 +146,19 @@ def _opening_of(model: FaceModel) -> npt.NDArray[np.float64]:
 
 
 def brow_accents(prosody: Prosody, n_frames: int, fps: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Brow raises on some of the stressed syllables, (T,), 0 at rest.
+    """Brow raises on some of the accented syllables, (T,), 0 at rest.
 
-    The strongest quarter of the syllables may get one, at least 1.5 s apart; 0.12 s up, 0.4 s down.
+    A quarter of the syllables may get one, at least 1.5 s apart; 0.12 s up, at the top just before the vowel (brows
+    lead by 0.06 s, Flecha-Garcia 2010), 0.4 s down.
     """
-    nuclei, stress = syllable_nuclei(prosody)
     track, moments = np.zeros(n_frames), frame_times(n_frames, fps)
-    if len(nuclei) < 3:
-        return track
-    threshold, last = np.percentile(stress, 75), -np.inf
-    for step, strength in zip(nuclei, stress, strict=True):
-        when = step / 100.0
-        if strength < threshold or when - last < 1.5 or rng.random() < 0.35:
-            continue
-        near = slice(*np.searchsorted(moments, [when - 0.2, when + 0.5]))
-        t = moments[near] - (when - 0.1)
+    for accent in accents(prosody, rng, share=0.25, apart_s=1.5, skipped=0.35):
+        near = slice(*np.searchsorted(moments, [accent.when_s - 0.2, accent.when_s + 0.5]))
+        t = moments[near] - (accent.when_s - 0.1)
         rise = np.clip(t / 0.12 + 0.5, 0.0, 1.0)
         fall = np.clip((t - 0.1) / 0.4, 0.0, 1.0)
         bump = np.sin(0.5 * np.pi * rise) ** 2 * np.cos(0.5 * np.pi * fall) ** 2
-        track[near] = np.maximum(track[near], _BROW_RAISE * float(rng.uniform(0.4, 1.0)) * bump)
-        last = when
+        track[near] = np.maximum(track[near], _BROW_RAISE * accent.size * float(rng.uniform(0.4, 0.9)) * bump)
     return track
 
 

@@ -57,18 +57,15 @@ def blink_times(
     rng: np.random.Generator,
     prompts_s: npt.NDArray[np.float64] | None = None,
     config: BlinkConfig = DEFAULT_BLINKS,
-    per_minute: float | None = None,
 ) -> npt.NDArray[np.float64]:
     """Moments at which the lids begin to close, seconds, rising, (k,).
 
     Args:
         duration_s: of the video. rng: source of chance. prompts_s: moments that ask for a blink: phrase ends, glances
-            away. config: statistics. per_minute: rate of this person; default drawn.
+            away. config: statistics.
     """
     rate = config.per_minute * float(np.exp(config.rate_sd * rng.normal()))
-    rate = float(np.clip(rate, config.slowest, config.fastest)) if per_minute is None else per_minute
-    if rate <= 0:
-        return np.zeros(0)
+    rate = float(np.clip(rate, config.slowest, config.fastest))
     typical = 60.0 / rate * np.exp(-(config.gap_sd**2) / 2)
     prompts = np.zeros(0) if prompts_s is None else np.asarray(prompts_s, np.float64)
     times: list[float] = []
@@ -93,7 +90,6 @@ def blink_track(
     rng: np.random.Generator,
     prompts_s: npt.NDArray[np.float64] | None = None,
     config: BlinkConfig = DEFAULT_BLINKS,
-    per_minute: float | None = None,
 ) -> F32:
     """Lid closure over time, both eyes together, (T, 2) in 0..1; arguments as of `blink_times`.
 
@@ -102,7 +98,7 @@ def blink_track(
     """
     moments = frame_times(n_frames, fps)
     closure = np.zeros(n_frames)
-    for start in blink_times(n_frames / fps, rng, prompts_s, config, per_minute):
+    for start in blink_times(n_frames / fps, rng, prompts_s, config):
         pace, depth = float(rng.uniform(0.85, 1.25)), float(rng.uniform(0.93, 1.0))
         depth *= float(rng.uniform(0.55, 0.85)) if rng.random() < config.partial_share else 1.0
         shut_s = max(config.shut_s * pace, 1.0 / fps)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.audio.prosody import STEPS_PER_SECOND, Prosody, runs, smoothed, syllable_nuclei
+from talkhead.audio.prosody import STEPS_PER_SECOND, Prosody, runs, smoothed
 from talkhead.audio.windows import frame_times, sample_track
+from talkhead.systems.meshwarp.accents import accents
 from talkhead.systems.meshwarp.head_dynamics import RATE
 
 _LIFT_AHEAD_S, _LIFT_WIDTH_S = 0.3, 0.5
@@ -111,21 +112,11 @@ def _settling(spoken: npt.NDArray[np.bool_]) -> F64:
 
 def _beats(prosody: Prosody, n_ticks: int, rng: np.random.Generator) -> F64:
     """A lift onto the stressed vowel and a slower, smaller fall below the start after it."""
-    nuclei, stress = syllable_nuclei(prosody)
     track, moments = np.zeros(n_ticks), frame_times(n_ticks, RATE)
-    if len(nuclei) < 2:
-        return track
-    median, spread = float(np.median(stress)), float(stress.std()) + 1e-6
-    taken: list[float] = []
-    for i in np.argsort(-stress, kind="stable")[: max(1, round(_BEAT_SHARE * len(stress)))]:
-        when = nuclei[i] / STEPS_PER_SECOND
-        skipped, chance = rng.random() < 0.15, float(rng.uniform(0.7, 1.2))
-        if skipped or any(abs(when - other) < _BEAT_GAP_S for other in taken):
-            continue
-        taken.append(when)
-        near = slice(*np.searchsorted(moments, [when - 1.0, when + 2.0]))
-        phase = (moments[near] - when - _BEAT_AFTER_S) / _BEAT_WIDTH_S
-        size = chance * float(np.clip(0.5 + 0.5 * (stress[i] - median) / spread, 0.4, 1.4))
+    for accent in accents(prosody, rng, share=_BEAT_SHARE, apart_s=_BEAT_GAP_S, skipped=0.15):
+        near = slice(*np.searchsorted(moments, [accent.when_s - 1.0, accent.when_s + 2.0]))
+        phase = (moments[near] - accent.when_s - _BEAT_AFTER_S) / _BEAT_WIDTH_S
+        size = accent.size * float(rng.uniform(0.7, 1.2))
         track[near] += size * (np.exp(-0.5 * phase**2) - 0.35 * np.exp(-0.5 * ((phase - 2.8) / 1.7) ** 2))
     return track
 

@@ -27,14 +27,6 @@ def test_blinks_prefer_phrase_ends():
     assert len(np.unique(np.round((times - 2.0) % 3.0, 3))) > 0.8 * len(times), "not like clockwork"
 
 
-def test_a_rate_can_be_given():
-    assert not len(blink_times(600.0, rng(), per_minute=0.0))
-    config = BlinkConfig(double_share=0.0)
-    assert len(blink_times(600.0, rng(), config=config, per_minute=30.0)) > 1.7 * len(
-        blink_times(600.0, rng(), config=config, per_minute=15.0)
-    )
-
-
 def test_some_blinks_do_not_shut_the_eye():
     track = blink_track(30000, 50.0, rng(), config=BlinkConfig(partial_share=0.5, double_share=0.0))[:, 0]
     peaks = track[1:-1][(track[1:-1] > track[:-2]) & (track[1:-1] >= track[2:])]

@@ -45,8 +45,9 @@ _SMILE_YIELDS = 0.5  # who smiles in the photo gives up this share of the smile 
 class FrameMotion:
     """What one frame needs: `face` (478, 3) head frame, `pose`, `closure` (2,) of the subject's left and right eye.
 
-    `pursing` is how far rounded lips stand before the teeth, `tongue` how far its tip is raised, both 0..1.
-    `skin` is the face as the mesh shows it: its lids come down only a little, the rest is painted.
+    `skin` is the face as the mesh shows it: its lids come down only a little, the rest is painted. `pursing` is how far
+    rounded lips stand before the teeth, `tongue` how far its tip is raised, both 0..1. `speaks`: the expression is
+    relative, so what the photo shows between its lips must not flash up whenever they pass through their own opening.
     """
 
     face: F64
@@ -55,6 +56,7 @@ class FrameMotion:
     closure: F64
     pursing: float = 0.0
     tongue: float = 0.0
+    speaks: bool = False
 
 
 class MotionResolver:
@@ -115,7 +117,10 @@ class MotionResolver:
             lowered = np.where(beyond > 0, self._eyes.closure + room * closing, c.eyelid[t])
             face = face + self._eyes.lids(lowered)
         tongue = 0.0 if c.tongue is None else float(np.clip(c.tongue[t], 0, 1))
-        return FrameMotion(face=face, skin=skin, pose=self._pose(t), closure=closing, pursing=pursing, tongue=tongue)
+        return FrameMotion(
+            face=face, skin=skin, pose=self._pose(t), closure=closing, pursing=pursing, tongue=tongue,
+            speaks=c.exp is not None and "exp" in c.relative,
+        )  # fmt: skip
 
     def _pursing(self, exp: F32) -> float:
         """How far lips are rounded and not flared, 0..1: o and u hide the teeth, sh shows them clenched."""

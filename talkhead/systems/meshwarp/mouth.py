@@ -114,7 +114,8 @@ def prepare_mouth(image: U8, landmarks: F64, face: F64, eye_px: float, scale: fl
 
 def paint_mouth(
     out: U8, mouth: Mouth, source: F64, rest: F64, target: F64, face: F64, still: F64, pose: Pose,
-    size: tuple[int, int], origin: tuple[int, int], pursing: float = 0.0, tongue: float = 0.0, teeth: bool = True,
+    size: tuple[int, int], origin: tuple[int, int], pursing: float = 0.0, tongue: float = 0.0, speaks: bool = False,
+    teeth: bool = True,
 ) -> None:  # fmt: skip
     """Draw the inside of the mouth into a frame, in place; leaves it alone when the lips did not part or move.
 
@@ -123,17 +124,19 @@ def paint_mouth(
             frame's pose without expression. target: (478, 2) the driven face. face: (478, 3) driven vertices in the
             head frame, `still` those of the photo. pose: of the frame. size: picture width, height. origin: x, y of
             `out` in the frame. pursing: how far the lips stand before the teeth, 0..1. tongue: how far its
-            tip is raised, 0..1.
+            tip is raised, 0..1. speaks: never show what lay between the lips of the photo as it was.
     """
     gap = _inner_gap(face)
     moved = float(np.abs(face[list(_LIP_RING)] - still[list(_LIP_RING)])[:, :2].max()) / UNITS_PER_EYE_DISTANCE
     closed_photo = mouth.opening < 0.03
+    seam = 0.0
     if closed_photo:
         show = _smooth(0.006, 0.034, gap) * _smooth(0.002, 0.012, moved)
     else:  # whatever lay between the lips is squeezed to flecks when they come nearer: all of it is painted anew
-        show = _smooth(0.002, 0.010, gap) * _smooth(0.004, 0.03, moved)
-    # lips of a laughing photo that close leave slivers of squeezed teeth: a seam covers them
-    seam = (0.0 if closed_photo else 1.0) * (1 - _smooth(0.010, 0.030, gap)) * _smooth(0.004, 0.03, moved)
+        changed = 1.0 if speaks else _smooth(0.004, 0.03, moved)
+        show = _smooth(0.002, 0.010, gap) * changed
+        # lips of a laughing photo that close leave slivers of squeezed teeth: a seam covers them
+        seam = (1 - _smooth(0.010, 0.030, gap)) * changed
     if show <= 0.002 and seam <= 0.002:
         return
     frame = lens_frame(target[INNER_LIP_UPPER[0]], target[INNER_LIP_UPPER[-1]])
@@ -154,7 +157,7 @@ def paint_mouth(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, _skull_matrix(mouth, pose, size), own, upper,
         lower, mouth.upper, mouth.lower, mouth.own, mouth.cavity, mouth.tongue, mouth.line, soft,
         frame.length / mouth.eye_px * mouth.rest_scale / pose.scale, _UPPER_EDGE - _PURSED_COVER * pursing, lower_edge,
-        exposure, lit * (1 - _smooth(0.15, 0.65, pursing)), tongue, show, seam, 1.0 if teeth else 0.0,
+        exposure, lit * (1 - _smooth(0.2, 0.85, pursing)), tongue, show, seam, 1.0 if teeth else 0.0,
         _LIP_ROLL if closed_photo else 0.3 * _LIP_ROLL,
     )  # fmt: skip
 
@@ -249,7 +252,7 @@ def _paint_mouth(  # noqa: PLR0913
                 oy = own_map[1, 0] * px + own_map[1, 1] * py + own_map[1, 2]
                 own_a = own_shown * sample(own, ox, oy, 3) / 255.0
             tooth_light = exposure * (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
-            lower_light = light * (0.62 + 0.3 * depth)
+            lower_light = light * (0.70 + 0.25 * depth)
             for c in range(3):
                 value = np.float64(cavity[c]) * (0.66 + 0.34 * depth)
                 value += body * (tongue[c] * groove * (0.74 + 0.24 * depth) - value)

@@ -128,7 +128,7 @@ class MeshwarpRenderer:
             paint_eye(out, eye, self._source_xy, rest, skin, target, float(closure), (x0, y0))
         paint_mouth(
             out, self._mouth, self._source_xy, rest, target, motion.face, self.fit.vertices, motion.pose,
-            self.size, (x0, y0), motion.pursing, motion.tongue, self.config.teeth,
+            self.size, (x0, y0), motion.pursing, motion.tongue, motion.speaks, self.config.teeth,
         )  # fmt: skip
         return frame
 

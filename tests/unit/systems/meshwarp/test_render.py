@@ -110,6 +110,20 @@ def test_who_smiles_gives_it_up_to_round_the_lips(renderer):
     assert width[0] - width[1] > 0.16  # the control alone gives 0.13
 
 
+def test_speech_does_not_show_what_the_photo_had_between_its_lips(source):
+    marked = source.image.copy()
+    (x0, y0), (x1, y1) = source.landmarks.points[[82, 317], :2].astype(int)
+    inside = np.s_[y0 + 2 : y1 - 1, x0:x1]
+    marked[inside] = (220, 20, 20)  # no colour of teeth, which may stay
+    renderer = MeshwarpRenderer(Source(image=marked, landmarks=source.landmarks, name="marked"), RenderConfig())
+    own = closing_codes(renderer.fit.vertices, renderer.model)  # minus these, relative codes are the photo's own
+    frame = _frame(renderer, exp=[-own])[inside].astype(int)
+    assert frame.size > 100
+    assert (np.ptp(frame, -1) > 150).mean() < 0.1
+    rest = next(iter(renderer.render(Drive(coeffs=renderer.rest_coeffs()))))
+    assert np.array_equal(rest, renderer.image)
+
+
 def test_lips_part_and_close_as_asked(renderer):
     lips = renderer.model.space.controls["lip-open"]
     wide = _frame(renderer, exp=[1.2 * lips])

@@ -91,8 +91,8 @@ def test_the_tongue_goes_along(speech):
     assert 0 <= coeffs.tongue.min() < coeffs.tongue.max() <= 1
 
 
-def test_articulation_scales_the_opening(speech):
-    gaps = [np.percentile(measured(audio2coeff(speech, brows=False, articulation=a).exp)[0], 90) for a in (0.0, 0.5, 1)]
+def test_exp_scale_scales_the_opening(speech):
+    gaps = [np.percentile(measured(audio2coeff(speech, brows=False, exp_scale=a).exp)[0], 90) for a in (0.0, 0.5, 1)]
     assert gaps[0] == pytest.approx(0.0, abs=0.002)
     assert gaps[1] == pytest.approx(gaps[2] / 2, rel=0.02)
 

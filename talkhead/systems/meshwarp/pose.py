@@ -54,17 +54,17 @@ class Manner:
     """
 
     extent: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    beat_deg: float = 1.2
+    beat_deg: float = 1.6
     voice_share: float = 0.2
     sway: float = 1.0
 
 
 MANNERS: dict[Style, Manner] = {
     "still": Manner(extent=(0.0, 0.0, 0.0), beat_deg=0.0, sway=0.0),
-    "calm": Manner(extent=(0.5, 0.5, 0.5), beat_deg=0.6, sway=0.5),
+    "calm": Manner(extent=(0.5, 0.5, 0.5), beat_deg=0.8, sway=0.5),
     "natural": Manner(),
-    "lively": Manner(extent=(1.45, 1.45, 1.45), beat_deg=2.0, sway=1.3),
-    "presenter": Manner(extent=(0.95, 0.45, 0.6), beat_deg=2.0, voice_share=0.4, sway=0.5),
+    "lively": Manner(extent=(1.45, 1.45, 1.45), beat_deg=2.4, sway=1.3),
+    "presenter": Manner(extent=(0.95, 0.45, 0.6), beat_deg=2.4, voice_share=0.35, sway=0.5),
 }
 
 
@@ -131,7 +131,7 @@ def _manner_of(style: str | int) -> tuple[Manner, Dynamics]:
         number = int(name)
         rng = np.random.default_rng([number, 47])
         person = numbered(number)
-        beat_deg = float(rng.lognormal(0.1, 0.5)) * float(np.sqrt(person.sd_deg[0] / SD_DEG[0]))
+        beat_deg = float(rng.lognormal(0.4, 0.5)) * float(np.sqrt(person.sd_deg[0] / SD_DEG[0]))
         beat_deg *= 1.0 if rng.random() < 0.75 else -1.0  # three clips of four lift, one dips
         return Manner(beat_deg=beat_deg, voice_share=float(rng.uniform(0.1, 0.4))), person
     for known in STYLES:

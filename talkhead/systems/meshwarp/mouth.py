@@ -45,8 +45,9 @@ _TEETH_DEPTH = 0.10  # teeth lie this far behind the lips, eye distances
 # Upper teeth reach this far below the line where the lips meet, lower ones up to a little below that; eye distances
 # (3 mm: incisors of a relaxed mouth show 2 to 4 mm).
 _UPPER_EDGE, _LOWER_EDGE = 0.034, 0.046
-# Pursed lips stand before the teeth: they cover this much more of the upper ones (eye distances) and shade them.
-_PURSED_COVER, _PURSED_SHADE = 0.022, 0.55
+# Pursed lips stand before the teeth: they cover this much more of the upper ones (painted; those of a laughing photo
+# hang lower), eye distances, and shade them.
+_PURSED_COVER, _PURSED_COVER_OWN, _PURSED_SHADE = 0.022, 0.10, 0.55
 _LIT = (0.012, 0.034)  # lips this near let no light on the teeth: a dark line, no white one; eye distances
 _ROW_UPPER_EDGE, _ROW_LOWER_EDGE = 0.135, 0.020  # biting edges within the painted rows
 # Widths from the middle outwards, seen from the front: incisor, lateral, canine, premolars, molar (eye distances).
@@ -151,13 +152,15 @@ def paint_mouth(
     lower_edge = _LOWER_EDGE + 0.75 * jaw + 0.18 * lip_drop
     loop = list(_LIP_RING) + [0, 37, 267, 61, 291]
     own = fit_affine(rest[loop], source[loop])
-    own[:, 2] -= mouth.own_origin
+    across = (source[INNER_LIP_UPPER[-1]] - source[INNER_LIP_UPPER[0]])[:2]
+    downwards = np.array([-across[1], across[0]]) / max(float(np.hypot(*across)), 1e-6)
+    own[:, 2] += _PURSED_COVER_OWN * pursing * mouth.eye_px * downwards - mouth.own_origin
     soft = max(0.007 * mouth.eye_px, 0.65) / frame.length
     _paint_mouth(
         out, np.array(box), np.array(origin, np.float64), frame.matrix, _skull_matrix(mouth, pose, size), own, upper,
         lower, mouth.upper, mouth.lower, mouth.own, mouth.cavity, mouth.tongue, mouth.line, soft,
         frame.length / mouth.eye_px * mouth.rest_scale / pose.scale, _UPPER_EDGE - _PURSED_COVER * pursing, lower_edge,
-        exposure, lit * (1 - _smooth(0.2, 0.85, pursing)), tongue, show, seam, 1.0 if teeth else 0.0,
+        exposure, lit * (1 - _smooth(0.6, 1.0, pursing)), tongue, show, seam, 1.0 if teeth else 0.0,
         _LIP_ROLL if closed_photo else 0.3 * _LIP_ROLL,
     )  # fmt: skip
 
@@ -245,13 +248,14 @@ def _paint_mouth(  # noqa: PLR0913
             tip_light = (0.98 - 0.20 * tx * tx - 0.16 * ramp(-0.2, 1.2, ty)) * groove * (0.45 + 0.55 * light)
             column = (mx + _HALF_WIDTH) * res
             lower_a = teeth * sample(lower_row, column, (my - lower_top) * res, 3) / 255.0
-            upper_a = teeth * sample(upper_row, column, (my - upper_top) * res, 3) / 255.0
+            # shade draws teeth to the colour of the cavity: warm where the photo is
+            upper_a = exposure * teeth * sample(upper_row, column, (my - upper_top) * res, 3) / 255.0
             own_a, ox, oy = 0.0, 0.0, 0.0
             if own.shape[0] > 1:
                 ox = own_map[0, 0] * px + own_map[0, 1] * py + own_map[0, 2]
                 oy = own_map[1, 0] * px + own_map[1, 1] * py + own_map[1, 2]
                 own_a = own_shown * sample(own, ox, oy, 3) / 255.0
-            tooth_light = exposure * (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
+            tooth_light = (0.80 + 0.20 * ramp(-0.01, 0.035, (fy - top) * chord)) * (1.0 - 0.22 * u * u)
             lower_light = light * (0.70 + 0.25 * depth)
             for c in range(3):
                 value = np.float64(cavity[c]) * (0.66 + 0.34 * depth)

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from talkhead.audio.phonemes import Phone, PhoneTiming
 from talkhead.errors import InputError, UsageError
 from talkhead.face3d.morphable import load_builtin
 from talkhead.media.audio import Waveform, read_waveform
@@ -97,6 +98,32 @@ def test_exp_scale_scales_the_opening(speech):
     assert gaps[1] == pytest.approx(gaps[2] / 2, rel=0.02)
 
 
+def test_articulation_moves_the_mouth_more_and_faster(speech):
+    gaps = [measured(audio2coeff(speech, brows=False, articulation=a).exp)[0] for a in (0.0, 0.5, 1, 2)]
+    assert (np.diff([np.percentile(gap, 90) for gap in gaps]) > 0.02).all()
+    assert (np.diff([np.abs(np.diff(gap)).mean() for gap in gaps]) > 0.003).all()
+    shut = gaps[2] < 0.004
+    assert shut.sum() > 5
+    assert max(gap[shut].max() for gap in gaps) < 0.01
+
+
+def test_known_phonemes_shape_the_lips_where_they_say(speech):
+    names = ["S", "AA", "B", "AA", "D", "IY", "M", "UW", "SIL", "S"] * 7
+    phones = tuple(Phone(name, 0.1 * i, 0.1 * (i + 1)) for i, name in enumerate(names[:69]))
+    timing = PhoneTiming(phones=phones, alphabet="arpabet", source="made up")
+    gap, width, _ = measured(audio2coeff(speech, brows=False, phonemes=timing, fps=50.0).exp)
+
+    def frames(name):
+        middles = (round(50 * (p.start_s + 0.05 - 0.04)) for p in phones if p.name == name)
+        return [frame for frame in middles if 20 < frame < 330]
+
+    for name in ("B", "M"):
+        assert np.median([gap[frame - 4 : frame + 4].min() for frame in frames(name)]) < 0.005
+    assert width[frames("IY")].mean() > width[frames("UW")].mean() + 0.03
+    with pytest.raises(InputError, match="made up: .* after the sound's end"):
+        audio2coeff(Waveform(speech.samples[:RATE]), phonemes=timing)
+
+
 def test_silence_keeps_the_mouth_closed(caplog):
     hush = Waveform(np.random.default_rng(0).normal(0, 1e-4, 3 * RATE).astype(np.float32))
     coeffs = audio2coeff(hush, blinks=False, gaze=False)
@@ -186,5 +213,7 @@ def test_bad_options_and_inputs_are_named(speech):
         audio2coeff(Empty())
     with pytest.raises(UsageError, match="articulation"):
         audio2coeff(speech, articulation=3.0)
+    with pytest.raises(UsageError, match="exp_scale"):
+        audio2coeff(speech, exp_scale=-1.0)
     with pytest.raises(UsageError, match="fps"):
         audio2coeff(speech, fps=-1.0)

@@ -1,6 +1,7 @@
 """Contact sheet of speech sounds on faces: what the network hears, or what the renderer can show.
 
     python scripts/viseme_sheet.py FACE... -o SHEET.png              one synthetic sentence, heard and animated
+    python scripts/viseme_sheet.py FACE... -o SHEET.png --told       the same with the phones given
     python scripts/viseme_sheet.py FACE... -o SHEET.png --canonical  the same sounds straight from the target table
 
 Needs flite (`apt-get install flite`), which says when each sound is spoken. Frames stand at the visual middle of the
@@ -20,7 +21,6 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from scripts.train_mouth.phonemes import CHANNELS, VISUAL_LEAD_S, Segment, blend
 from scripts.train_mouth.voices import flite_say
 from talkhead.coeffs.container import Coeffs
 from talkhead.face.mesh import choose_face
@@ -28,10 +28,12 @@ from talkhead.face3d.morphable import load_builtin
 from talkhead.media.audio import Waveform
 from talkhead.media.image import read_image
 from talkhead.protocols import Drive, Source
-from talkhead.systems.meshwarp.articulation import MouthTracks
-from talkhead.systems.meshwarp.audio2coeff import audio2coeff, mouth_to_exp
+from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
+from talkhead.systems.meshwarp.audio2coeff import mouth_to_exp
 from talkhead.systems.meshwarp.config import RenderConfig
+from talkhead.systems.meshwarp.mouth_net import CHANNELS
 from talkhead.systems.meshwarp.render import MeshwarpRenderer
+from talkhead.systems.meshwarp.visemes import VISUAL_LEAD_S, Segment, blend
 
 U8 = npt.NDArray[np.uint8]
 
@@ -45,30 +47,34 @@ FPS = 25.0
 COLUMNS, TILE = 9, 168  # tiles per line, their width in pixels
 
 
-def spoken_visemes(seed: int) -> Coeffs:
-    """Neutral and the sounds of the sentence as the system hears them, one frame each."""
+def spoken_visemes(seed: int, *, told: bool) -> Coeffs:
+    """Neutral and the sounds of the sentence as the system hears them, or is also told them, one frame each."""
     said = flite_say(SENTENCE, np.random.default_rng(seed))
     if said is None:
         raise SystemExit("flite does not speak")
-    samples, rate, segments = said
-    coeffs = audio2coeff(Waveform(samples, rate), fps=FPS, blinks=False, gaze=False, brows=False)
+    samples, rate, segments = said[0], said[1], [Segment(*sound) for sound in said[2]]
+    mouth = mouth_tracks(Waveform(samples, rate), FPS, phonemes=segments if told else None)
     times = [sum(segments[i][1:]) / 2 - VISUAL_LEAD_S for i in _found_in_order(segments)]
     frames = np.array([0, *(round(t * FPS) for t in times)])
-    return coeffs.at(np.clip(frames, 0, len(coeffs) - 1))
+    return _coeffs(mouth).at(np.clip(frames, 0, len(mouth.open) - 1))
 
 
 def canonical_visemes() -> Coeffs:
     """Neutral and the sounds as the target table describes them when they are held, one frame each."""
     held = [blend([Segment(name, 0.0, 1.0)], 50, 50.0)[0][25] for _, name in SOUNDS]
     table = np.concatenate([np.zeros((1, len(CHANNELS))), held])
-    mouth = MouthTracks(**{f.name: table[:, CHANNELS.index(f.name)].astype(np.float64) for f in fields(MouthTracks)})
+    columns = {f.name: table[:, CHANNELS.index(f.name)].astype(np.float64) for f in fields(MouthTracks)}
+    return _coeffs(MouthTracks(**columns))
+
+
+def _coeffs(mouth: MouthTracks) -> Coeffs:
     model = load_builtin()
     return Coeffs(
         space=model.space.name,
         fps=FPS,
-        n_frames=len(table),
+        n_frames=len(mouth.open),
         exp=mouth_to_exp(mouth, model),
-        tongue=mouth.tongue.astype(np.float32),
+        tongue=np.clip(mouth.tongue, 0.0, 1.0).astype(np.float32),
         relative=frozenset({"exp"}),
     )
 
@@ -120,11 +126,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faces", nargs="+", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--canonical", action="store_true")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--canonical", action="store_true")
+    how.add_argument("--told", action="store_true")
     parser.add_argument("--size", type=int, default=512, help="longer side of the frames the mouths are cut from")
     parser.add_argument("--seed", type=int, default=0, help="of the voice")
     args = parser.parse_args()
-    coeffs = canonical_visemes() if args.canonical else spoken_visemes(args.seed)
+    coeffs = canonical_visemes() if args.canonical else spoken_visemes(args.seed, told=args.told)
     sheet([mouth_tiles(face, coeffs, args.size) for face in args.faces]).save(args.output)
     return 0
 

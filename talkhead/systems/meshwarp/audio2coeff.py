@@ -16,7 +16,7 @@ from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.systems.meshwarp.accents import accents
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
 from talkhead.systems.meshwarp.blinks import blink_track
-from talkhead.systems.meshwarp.enunciation import enunciated
+from talkhead.systems.meshwarp.enunciation import check_articulation, enunciated
 from talkhead.systems.meshwarp.gaze import gaze_of_seed, glances_of_seed, lids_with_gaze
 from talkhead.systems.meshwarp.visemes import viseme_segments
 
@@ -72,6 +72,7 @@ def audio2coeff(
     Raises:
         InputError: the sound has no samples, or phonemes do not fit it. UsageError: a number out of range.
     """
+    check_articulation(articulation)
     if not 0.0 <= exp_scale < np.inf:
         raise UsageError(f"exp_scale is {exp_scale:g}, expected 0 or more")
     model = model or load_builtin()

@@ -49,6 +49,16 @@ _AMOUNTS = {
 _CONTACTS = ("close", "tuck")  # their timing is that of the sound at every value
 
 
+def check_articulation(articulation: float) -> None:
+    """Refuse what `enunciated` would refuse, before any work.
+
+    Raises:
+        UsageError: articulation out of range.
+    """
+    if not LOWEST <= articulation <= HIGHEST:
+        raise UsageError(f"articulation is {articulation:g}, expected {LOWEST:g} to {HIGHEST:g}")
+
+
 def enunciated(mouth: MouthTracks, articulation: float, fps: float) -> MouthTracks:
     """The same speech, spoken with another effort.
 
@@ -59,8 +69,7 @@ def enunciated(mouth: MouthTracks, articulation: float, fps: float) -> MouthTrac
     Raises:
         UsageError: articulation out of range.
     """
-    if not LOWEST <= articulation <= HIGHEST:
-        raise UsageError(f"articulation is {articulation:g}, expected {LOWEST:g} to {HIGHEST:g}")
+    check_articulation(articulation)
     if articulation == 1.0:
         return mouth
     tracks = {f.name: _with_effort(f.name, getattr(mouth, f.name), articulation, fps) for f in fields(MouthTracks)}

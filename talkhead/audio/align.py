@@ -225,7 +225,10 @@ def _search(decoder: Any, pcm: _Pcm, edges: list[tuple[Any, ...]], last_state: i
         return []
     return [
         _Word(
-            s.word, s.start_frame, s.end_frame + 1, _SCORE_UNIT * np.log(s.ascore) / (s.end_frame + 1 - s.start_frame)
+            s.word,
+            s.start_frame,
+            s.end_frame + 1,
+            _SCORE_UNIT * np.log(max(s.ascore, 1e-300)) / (s.end_frame + 1 - s.start_frame),
         )
         for s in decoder.seg()
         if s.word not in ("<s>", "</s>", "(NULL)")

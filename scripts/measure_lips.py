@@ -175,11 +175,12 @@ def print_pooled(scores: Sequence[LipScore]) -> None:
 
 def spoken_sentence(engine: str, seed: int) -> tuple[Waveform, list[tuple[float, float]]] | None:
     """The sentence as sound and the times of its p, b, m; None without the engine."""
-    from scripts.train_mouth.voices import Espeak, flite_say
+    from scripts.train_mouth import flite
+    from scripts.train_mouth.espeak import Espeak
 
     rng = np.random.default_rng(seed)
     try:
-        said = Espeak().say(SENTENCE, "en-us", rng) if engine == "espeak-ng" else flite_say(SENTENCE, rng)
+        said = Espeak().say(SENTENCE, "en-us", rng) if engine == "espeak-ng" else flite.say(SENTENCE, rng)
     except OSError:
         return None
     if said is None:

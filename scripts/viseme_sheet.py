@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from scripts.train_mouth.voices import flite_say
+from scripts.train_mouth import flite
 from talkhead.coeffs.container import Coeffs
 from talkhead.face.mesh import choose_face
 from talkhead.face3d.morphable import load_builtin
@@ -49,7 +49,7 @@ COLUMNS, TILE = 9, 168  # tiles per line, their width in pixels
 
 def spoken_visemes(seed: int, *, told: bool) -> Coeffs:
     """Neutral and the sounds of the sentence as the system hears them, or is also told them, one frame each."""
-    said = flite_say(SENTENCE, np.random.default_rng(seed))
+    said = flite.say(SENTENCE, np.random.default_rng(seed))
     if said is None:
         raise SystemExit("flite does not speak")
     samples, rate, segments = said[0], said[1], [Segment(*sound) for sound in said[2]]

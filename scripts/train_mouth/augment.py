@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, fftconvolve, istft, lfilter, resample_poly, stft
 
-from scripts.train_mouth.phonemes import Segment
+from talkhead.systems.meshwarp.visemes import Segment
 
 RATE = 16_000
 LEVEL = 0.08
+_PERIOD_MS = 5.0
 
 F32 = npt.NDArray[np.float32]
 
@@ -100,3 +101,46 @@ def _noise(n: int, rng: np.random.Generator, babble: list[F32]) -> npt.NDArray[n
         spectrum /= np.maximum(np.fft.rfftfreq(n, 1 / RATE), 30.0) ** (0.0, 0.5, 1.0)[min(kind, 2)]
         out = np.fft.irfft(spectrum, n)
     return out / (np.sqrt(np.mean(out**2)) + 1e-9)
+
+
+def revoiced(sound: F32, rate: int, rng: np.random.Generator) -> F32:
+    """The same words by another speaker: pitch, its movement, length of the vocal tract, breath (WORLD vocoder).
+
+    Higher voices get shorter tracts, loosely. Times stay as they are.
+
+    Args:
+        sound: (n,) at `rate`.
+    Returns:
+        (n,), or the sound itself where it is hardly voiced.
+    """
+    import pyworld
+
+    x = np.ascontiguousarray(sound, np.float64)
+    coarse, times = pyworld.dio(x, rate, f0_floor=60.0, f0_ceil=500.0, frame_period=_PERIOD_MS)
+    pitch = pyworld.stonemask(x, coarse, times, rate)
+    voiced = pitch > 0
+    if voiced.mean() < 0.1:
+        return sound
+    envelope, breath = pyworld.cheaptrick(x, pitch, times, rate), pyworld.d4c(x, pitch, times, rate)
+    log = np.log(pitch[voiced])
+    typical = np.log(rng.uniform(85.0, 270.0))
+    n_knots = max(3, len(pitch) // 60)
+    drift = np.interp(np.arange(len(pitch)), np.linspace(0, len(pitch), n_knots), rng.normal(0, 0.08, n_knots))
+    jitter = rng.normal(0, rng.uniform(0, 0.02), len(log))
+    changed = np.zeros_like(pitch)
+    moved = typical + (log - log.mean()) * rng.uniform(0.6, 1.8) + drift[voiced] + jitter
+    changed[voiced] = np.clip(np.exp(moved), 60.0, 450.0)
+    tract = float(np.clip(np.exp(0.25 * (typical - log.mean()) + rng.normal(0, 0.07)), 0.8, 1.25))
+    n = envelope.shape[1]
+    bend = 1.0 + rng.normal(0, 0.03) * np.sin(np.pi * np.arange(n) / n)
+    where = np.clip(np.arange(n) / tract * bend, 0, n - 1.001)
+    low = where.astype(int)
+    share = where - low
+
+    def at_formants(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.ascontiguousarray(rows[:, low] * (1 - share) + rows[:, low + 1] * share)
+
+    envelope = np.exp(at_formants(np.log(envelope + 1e-12)))
+    breath = np.clip(at_formants(breath) ** np.exp(rng.normal(0, 0.5)), 0.0, 1.0)
+    out = pyworld.synthesize(changed, envelope, breath, rate, _PERIOD_MS)[: len(x)]
+    return np.pad(out, (0, len(x) - len(out))).astype(np.float32)

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from scripts.train_mouth.phonemes import CHANNELS, CLASSES
 from talkhead.audio.mel import N_MELS
-from talkhead.systems.meshwarp.mouth_net import DILATIONS, STRIDES
+from talkhead.systems.meshwarp.mouth_net import CHANNELS, DILATIONS, STRIDES
+from talkhead.systems.meshwarp.visemes import CLASSES
 
 
 class Residual(nn.Module):

@@ -1,4 +1,4 @@
-"""Our own sentences, by espeak-ng voice; the trainer also shuffles their words."""
+"""Our own sentences, by espeak-ng voice (ca, mr, te: festival only); the trainer also shuffles their words."""
 
 from __future__ import annotations
 
@@ -163,6 +163,29 @@ Anh trai tôi làm việc ở thành phố lớn và mỗi tháng về nhà mộ
 오늘 아침에 우리는 시장에 가서 빵과 우유를 샀습니다.
 제 동생은 큰 도시에서 일하고 한 달에 한 번 집에 옵니다.
 """,
+    "ca": """
+Bon dia, avui anem al mercat a comprar pa, peix i formatge fresc.
+El meu germà treballa en una ciutat gran i torna a casa cada mes.
+Podria dir-me on és l'estació de tren, si us plau?
+Demà farà molt vent i potser plourà a la tarda.
+Els veïns van preparar un bon sopar per a tothom.
+Jo voldria una mica d'aigua i un tros de xocolata.
+La mestra va obrir la finestra perquè feia massa calor.
+""",
+    "mr": """
+आज सकाळी आम्ही बाजारात गेलो आणि भाजी घेतली.
+माझा भाऊ मोठ्या शहरात काम करतो आणि दर महिन्याला घरी येतो.
+स्टेशन कुठे आहे ते मला सांगाल का?
+उद्या दुपारी पाऊस पडेल असे वाटते.
+मुले बागेत खेळत होती आणि आई पुस्तक वाचत होती.
+""",
+    "te": """
+ఈ రోజు ఉదయం మేము బజారుకు వెళ్ళి పండ్లు కొన్నాము.
+మా తమ్ముడు పెద్ద నగరంలో పని చేస్తున్నాడు.
+రైలు స్టేషన్ ఎక్కడ ఉందో చెప్పగలరా?
+రేపు మధ్యాహ్నం వర్షం పడవచ్చు.
+పిల్లలు తోటలో ఆడుకుంటున్నారు, అమ్మ పుస్తకం చదువుతోంది.
+""",
     "cmn-latn-pinyin": """
 jin1 tian1 zao3 shang4 wo3 men5 qu4 shi4 chang3 mai3 mian4 bao1 he2 niu2 nai3.
 wo3 de5 di4 di5 zai4 da4 cheng2 shi4 gong1 zuo4, mei3 ge4 yue4 hui2 jia1 yi2 ci4.
@@ -170,6 +193,9 @@ qing3 wen4, huo3 che1 zhan4 zai4 na3 li3?
 wo3 men5 ying1 gai1 ren4 zhen1 tao3 lun4 zhe4 ge4 wen4 ti2, bu2 yao4 fang4 qi4.
 """,
 }
+
+SPELLED = ("en-us", "it", "cs", "fi", "es", "de", "fr", "pt-br", "pl", "nl", "sv", "ro", "tr", "hu", "id", "sw", "ca")
+"""Languages whose letters can be recombined to new words."""
 
 
 def lines(voice: str) -> list[str]:

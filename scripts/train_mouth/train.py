@@ -1,7 +1,9 @@
 """Build talkhead/data/meshwarp_mouth.safetensors: synthesise speech, train the mouth network, export it.
 
-Needs espeak-ng, libespeak-ng1 and flite (`apt-get install`), and some minutes on two cores:
+Needs espeak-ng, libespeak-ng1, flite and festival with its voices (docs/mouth-model-card.md lists the packages), and
+less than an hour on two cores:
     python scripts/train_mouth/train.py --work FOLDER
+An interrupted run goes on where it was: portions of speech and finished members stay in FOLDER.
 """
 
 from __future__ import annotations
@@ -11,20 +13,21 @@ import json
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from scripts.train_mouth.network import MouthNet, exported
-from scripts.train_mouth.phonemes import CHANNELS
-from talkhead.systems.meshwarp.mouth_net import WEIGHTS_FILE, SpeechMean
+from talkhead.systems.meshwarp.mouth_net import CHANNELS, WEIGHTS_FILE, SpeechMean
 
 CROP = 320  # mel steps, 4 s
 MEL_PER_DB, SCALE = 0.08, 0.25
@@ -36,32 +39,33 @@ _OPENING = tuple(CHANNELS.index(c) for c in ("jaw", "upper", "lower", "open"))
 class TrainConfig:
     """Training settings; the defaults made the shipped weights."""
 
-    portions: int = 30
+    seed: int = 0
+    portions: int = 48
     minutes: float = 10.0
-    members: int = 3
-    steps: int = 2600
+    members: int = 6
+    steps: int = 5000
     batch: int = 24
     width: int = 64
-    rate: float = 2e-3
+    rate: float = 3e-3
     effort: float = 0.03
 
 
-def synthesise(folder: Path, config: TrainConfig, jobs: int) -> list[Path]:
+def synthesise(folder: Path, seeds: Iterable[int], minutes: float, jobs: int) -> list[Path]:
     """Portion files; a portion whose process crashed is left out, existing ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name("data.py")
 
-    def make(k: int) -> Path | None:
-        out = folder / f"portion{k:03d}.npz"
+    def make(seed: int) -> Path | None:
+        out = folder / f"portion{seed:04d}.npz"
         if not out.exists():
-            command = [sys.executable, str(script), str(out), "--minutes", str(config.minutes), "--seed", str(k)]
+            command = [sys.executable, str(script), str(out), "--minutes", str(minutes), "--seed", str(seed)]
             if subprocess.run(command, check=False).returncode:
-                print(f"portion {k} lost")
+                print(f"portion {seed} lost", flush=True)
                 return None
         return out
 
     with ThreadPoolExecutor(jobs) as pool:
-        return [p for p in pool.map(make, range(config.portions)) if p]
+        return [p for p in pool.map(make, seeds) if p]
 
 
 class Corpus:
@@ -130,10 +134,12 @@ def loss_of(model: MouthNet, batch: tuple[Tensor, Tensor, Tensor], weights: Tens
     return error + 2.0 * change + 0.03 * classified
 
 
-def train(corpus: Corpus, config: TrainConfig, seed: int) -> MouthNet:
-    """One member."""
-    torch.manual_seed(seed)
-    rng = np.random.default_rng([seed, 5])
+def train(files: list[Path], held_out: list[Path], config: TrainConfig, member: int, threads: int) -> MouthNet:
+    """One member: its own start, order and augmentation of the same speech."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(1000 * config.seed + member)
+    rng = np.random.default_rng([config.seed, member, 5])
+    corpus = Corpus(files)
     model = MouthNet(config.width)
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -141,7 +147,7 @@ def train(corpus: Corpus, config: TrainConfig, seed: int) -> MouthNet:
     )
     weights = torch.tensor([_LOSS_WEIGHTS.get(c, 1.0) for c in CHANNELS])[None, :, None]
     began, total = time.time(), 0.0
-    for step in range(config.steps):
+    for step in range(1, config.steps + 1):
         loss = loss_of(model, corpus.batch(config.batch, rng, config.effort), weights)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -149,34 +155,79 @@ def train(corpus: Corpus, config: TrainConfig, seed: int) -> MouthNet:
         optimiser.step()
         schedule.step()
         total += loss.item()
-        if (step + 1) % 200 == 0:
-            print(f"member {seed} step {step + 1} loss {total / 200:.4f} {time.time() - began:.0f} s", flush=True)
+        if step % 500 == 0:
+            print(f"member {member} step {step} loss {total / 500:.4f} {time.time() - began:.0f} s", flush=True)
             total = 0.0
-    return model.eval()
+    print(f"member {member} r on unheard synthetic speech: {_agreement(model.eval(), Corpus(held_out))}", flush=True)
+    return model
+
+
+@torch.no_grad()
+def _agreement(model: MouthNet, corpus: Corpus) -> str:
+    """Correlation with the targets for each channel."""
+    mel = torch.from_numpy(SCALE * corpus.mel.astype(np.float32)).T[None]
+    made = model(mel)[0].sigmoid()[0].numpy()
+    return " ".join(
+        f"{name} {np.corrcoef(made[i], corpus.target[:, i].astype(np.float64))[0, 1]:.2f}"
+        for i, name in enumerate(CHANNELS)
+    )
+
+
+def _trained_member(work: Path, files: list[Path], held_out: list[Path], config: TrainConfig, member: int,
+                    threads: int) -> Path:  # fmt: skip
+    out = work / f"member{member}.safetensors"
+    if not out.exists():
+        save_file(exported(train(files, held_out, config, member, threads)), out)
+    return out
+
+
+def provenance(config: TrainConfig, hours: float) -> dict[str, str]:
+    """What the weights file says about itself; scores are added by score.py."""
+
+    def said(*command: str) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return ((done.stdout or done.stderr).strip().splitlines() or ["unknown"])[0]
+
+    here = Path(__file__).parent
+    engines = [said("espeak-ng", "--version"), said("flite", "--version"), said("festival", "--version")]
+    return {
+        "made_by": "scripts/train_mouth/train.py",
+        "commit": said("git", "-C", str(here), "rev-parse", "HEAD"),
+        "data": f"{hours:.1f} h of synthetic speech reading our own sentences; no recordings were trained on",
+        "engines": "; ".join(engines),
+        "seed": str(config.seed),
+        "config": json.dumps(asdict(config)),
+        "channels": " ".join(CHANNELS),
+        "licence": "as the project's",
+    }
 
 
 def main() -> None:
     """Everything, from synthesis to the weights file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the synthetic speech (300 MB)")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the synthetic speech (400 MB)")
     parser.add_argument("--output", type=Path, default=WEIGHTS_FILE)
-    parser.add_argument("--jobs", type=int, default=2)
-    for name in ("portions", "members", "steps"):
-        parser.add_argument(f"--{name}", type=int, default=TrainConfig.__dataclass_fields__[name].default)
-    options = parser.parse_args()
-    config = TrainConfig(portions=options.portions, members=options.members, steps=options.steps)
-    corpus = Corpus(synthesise(options.work, config, options.jobs))
-    print(f"{len(corpus.target) / 40 / 3600:.2f} h of synthetic speech")
+    parser.add_argument("--jobs", type=int, default=2, help="processes; the result does not depend on it")
+    default = TrainConfig()
+    for name in ("seed", "portions", "members", "steps", "batch"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
+    parser.add_argument("--minutes", type=float, default=default.minutes, help="of speech in a portion")
+    options = vars(parser.parse_args())
+    work, output, jobs = (options.pop(name) for name in ("work", "output", "jobs"))
+    config, began = TrainConfig(**options), time.time()
+    first = 10_000 * config.seed
+    files = synthesise(work, range(first, first + config.portions), config.minutes, jobs)
+    held_out = synthesise(work, [first + 9_999], config.minutes, 1)
+    hours = sum(int(np.load(f)["lengths"][:, 1].sum()) for f in files) / 40 / 3600
+    print(f"{hours:.2f} h of synthetic speech after {time.time() - began:.0f} s", flush=True)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(_trained_member, work, files, held_out, config, k, 1) for k in range(config.members)]
+        members = [r.result() for r in running]
     tensors: dict[str, npt.NDArray[np.float16]] = {}
-    for seed in range(config.members):
-        tensors |= {f"member{seed}.{name}": value for name, value in exported(train(corpus, config, seed)).items()}
-        provenance = {
-            "made_by": "scripts/train_mouth/train.py",
-            "speech": "synthetic only: espeak-ng and flite reading our own sentences; no recordings of people",
-            "config": json.dumps({name: getattr(config, name) for name in TrainConfig.__dataclass_fields__}),
-            "channels": " ".join(CHANNELS),
-        }
-        save_file(tensors, options.output, metadata=provenance)
+    for k, member in enumerate(members):
+        tensors |= {f"member{k}.{name}": value for name, value in load_file(member).items()}
+    save_file(tensors, output, metadata=provenance(config, hours))
+    print(f"{output.name} after {time.time() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,8 @@ def _channel_factors() -> F64:
         factors[_INDEX[name], [column["close"], column["tuck"]]] = 4.0 if name in ("T", "L", "K", "RR") else 2.0
     factors[_INDEX["F"], column["close"]] = 1.5
     factors[_INDEX["P"], column["tuck"]] = 1.5
+    # Their tongue is the point of these sounds, though their lips follow the neighbours.
+    factors[[_INDEX[name] for name in ("TH", "L", "T", "RR")], column["tongue"]] = 3.0
     return factors
 
 
@@ -243,7 +245,8 @@ def fuse(channels: npt.NDArray[np.floating[Any]], sounds: Sequence[Segment], *, 
     """What the network hears joined with what the phones say, in the network's scale.
 
     A network trained on squared error moves less than its targets, so the phones' curves get the mean and the width
-    that the network's have over the same steps, and so does their mean. `close` and `tuck` are taken as they are.
+    that the network's have over the same steps, and so does their mean. `close`, `tuck` and `tongue` are taken as
+    they are.
     Where nobody labelled anything the network stays alone.
 
     Args:
@@ -255,7 +258,7 @@ def fuse(channels: npt.NDArray[np.floating[Any]], sounds: Sequence[Segment], *, 
     told, labels = blend(sounds, len(heard), rate)
     say = _coverage(sounds, len(heard), rate)
     voiced = (say > 0.5) & (labels != _INDEX["SIL"])
-    contact = np.isin(CHANNELS, ("close", "tuck"))
+    contact = np.isin(CHANNELS, ("close", "tuck", "tongue"))
     mixed = (1.0 - CONTACT_SHARE) * heard + CONTACT_SHARE * told
     if voiced.sum() > 1:
         mean, width = heard[voiced].mean(0), heard[voiced].std(0)

@@ -1,6 +1,6 @@
 """Build talkhead/data/meshwarp_mouth.safetensors: synthesise speech, train the mouth network, export it.
 
-Needs espeak-ng, libespeak-ng1, flite and festival with its voices (docs/mouth-model-card.md lists the packages), and
+Needs espeak-ng, libespeak-ng1, flite and festival with its voices (docs/mouth-model.md lists the packages), and
 less than an hour on two cores:
     python scripts/train_mouth/train.py --work FOLDER
 An interrupted run goes on where it was: portions of speech and finished members stay in FOLDER.
@@ -40,9 +40,9 @@ class TrainConfig:
     """Training settings; the defaults made the shipped weights."""
 
     seed: int = 0
-    portions: int = 48
+    portions: int = 60
     minutes: float = 10.0
-    members: int = 6
+    members: int = 8
     steps: int = 5000
     batch: int = 24
     width: int = 64

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from talkhead.audio.phonemes import PhonemeSet, PhoneTiming
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import UsageError
@@ -152,9 +150,7 @@ def expression_of(
 
 
 def with_eyelids(coeffs: Coeffs, reference: Motion) -> Coeffs:
-    """The same motion with the eyelids of a reference, played to and fro until the end."""
-    from talkhead.pipelines.borrow import borrowed
+    """The same motion with the eyelids of a reference, over and over until the end."""
+    from talkhead.pipelines.borrow import borrowed_eyelids
 
-    lids = borrowed(reference, ("eyelid",), len(coeffs), coeffs.fps)
-    assert lids.eyelid is not None
-    return coeffs.replace(eyelid=np.ascontiguousarray(lids.eyelid))
+    return coeffs.replace(eyelid=borrowed_eyelids(reference, len(coeffs), coeffs.fps))

@@ -1,4 +1,4 @@
-"""Tracks taken from a reference clip or coefficient file as they are, repeated to the length that is needed."""
+"""Head motion and eyelids taken from a reference clip or coefficient file, repeated to the length that is needed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from talkhead.geometry import euler_to_matrix, matrix_to_euler
 from talkhead.pipelines.inputs import Motion
 
 _TURN_S = 0.6  # a head played to and fro takes this long to turn back
+_JOIN_S, _JOIN_WITHIN_S = 0.3, 4.0  # eyelids: calm time around a join, and how far from the clip's ends it may lie
+_LOSS = 0.1  # leaving out as much of the clip as a join takes is as bad as this much closure at the join
+_HOW_TO_MAKE = "give a clip of a face, or make coefficients of one: talkhead extract CLIP -o REF"
 
 
 def open_reference(reference: Motion, fps: float) -> Coeffs:
@@ -34,32 +37,57 @@ def open_reference(reference: Motion, fps: float) -> Coeffs:
     return coeffs if coeffs.fps == fps else resample(coeffs, fps)
 
 
-def borrowed(reference: Motion, tracks: tuple[str, ...], n_frames: int, fps: float) -> Coeffs:
-    """Only these tracks of a reference, `n_frames` long: forwards, then backwards, and so on, so that nothing jumps.
+def borrowed_eyelids(reference: Motion, n_frames: int, fps: float) -> npt.NDArray[np.float32]:
+    """The eyelids of a reference, (n_frames, 2), played forwards over and over: blinks close fast and open slowly.
+
+    A pass ends and the next begins where the eyes are open and still; what is left between the two fades out.
 
     Raises:
-        CoeffFileError: the reference has none of the tracks.
+        CoeffFileError: the reference has no eyelids.
     """
-    coeffs = open_reference(reference, fps)
-    order = to_and_fro(len(coeffs), n_frames)
-    kept: dict[str, Any] = {
-        name: np.ascontiguousarray(track[order]) for name in tracks if (track := getattr(coeffs, name)) is not None
-    }
-    if not kept:
-        raise CoeffFileError(f"the reference has no {' or '.join(tracks)} track")
-    relative = coeffs.relative & set(kept)
-    return Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=relative, **kept)
+    eyelid = open_reference(reference, fps).eyelid
+    if eyelid is None:
+        raise CoeffFileError(f"{_named(reference)} has no eyelid track", hint=_HOW_TO_MAKE)
+    if len(eyelid) >= n_frames:
+        return np.ascontiguousarray(eyelid[:n_frames])
+    width = max(1, round(_JOIN_S * fps))
+    entry, leave = calm_join(eyelid, width, round(_JOIN_WITHIN_S * fps))
+    step = eyelid[leave] - eyelid[entry]
+    n_first, n_pass = leave, max(1, leave - entry)
+    since = np.maximum(np.arange(n_frames) - n_first, 0) % n_pass
+    order = np.where(np.arange(n_frames) < n_first, np.arange(n_frames), entry + since)
+    fading = np.where(np.arange(n_frames) < n_first, 0.0, 0.5 + 0.5 * np.cos(np.pi * np.minimum(since / width, 1.0)))
+    return np.asarray(eyelid[order] + fading[:, None] * step, np.float32)
+
+
+def calm_join(eyelid: npt.NDArray[np.float32], width: int, within: int) -> tuple[int, int]:
+    """The frame to go back to and the frame to leave at, near a track's start and end, where lids (T, 2) are open.
+
+    Args:
+        eyelid: closure. width: frames before leaving and after going back that should be calm. within: frames at either
+            end to look in.
+    """
+    within = min(within, len(eyelid) // 4)
+    closed = np.pad(eyelid.max(1), width, mode="edge")
+    before = np.lib.stride_tricks.sliding_window_view(closed, width + 1).max(1)  # the most in the frames up to each
+    lost = np.arange(within + 1)
+    entries, leaves = lost, len(eyelid) - 1 - lost
+    jump = np.abs(eyelid[entries, None] - eyelid[None, leaves]).max(2)
+    cost = jump + before[entries + width, None] + before[None, leaves]
+    cost += _LOSS / width * (lost[:, None] + lost)
+    entry, leave = np.unravel_index(np.argmin(cost), cost.shape)
+    return int(entries[entry]), int(leaves[leave])
 
 
 def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
     """The head motion of a reference as offsets from its first frame, so that a photo starts from its own pose."""
     coeffs = open_reference(reference, fps)
-    where = slowed_turns(to_and_fro(len(coeffs), n_frames), round(_TURN_S * fps))
+    where = slowed_turns(to_and_fro(len(coeffs), n_frames), min(round(_TURN_S * fps), len(coeffs) // 2))
     kept: dict[str, Any] = {
         name: _between(track, where) for name in ("rot", "trans") if (track := getattr(coeffs, name)) is not None
     }
     if not kept:
-        raise CoeffFileError("the reference has no rot or trans track")
+        raise CoeffFileError(f"{_named(reference)} has no rot or trans track", hint=_HOW_TO_MAKE)
     coeffs = Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=coeffs.relative & set(kept), **kept)
     changes = {}
     if coeffs.rot is not None and "rot" not in coeffs.relative:
@@ -69,6 +97,10 @@ def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
         changes["trans"] = coeffs.trans - coeffs.trans[0]
     present = frozenset(name for name in ("rot", "trans") if getattr(coeffs, name) is not None)
     return coeffs.replace(relative=present, **changes)
+
+
+def _named(reference: Motion) -> str:
+    return "the reference" if isinstance(reference, Coeffs) else str(reference)
 
 
 def to_and_fro(n_have: int, n_need: int) -> npt.NDArray[np.intp]:

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.file import write_coeffs
 from talkhead.errors import CoeffFileError
 from talkhead.geometry import euler_to_matrix
-from talkhead.pipelines.borrow import borrowed, borrowed_pose, slowed_turns, to_and_fro
+from talkhead.pipelines.borrow import borrowed_eyelids, borrowed_pose, calm_join, slowed_turns, to_and_fro
 
 
 def clip(n_frames=4, **tracks):
@@ -35,20 +36,63 @@ def test_borrowed_pose_does_not_bounce_when_it_is_repeated():
     assert np.abs(np.diff(found.rot[:, 1], 2)).max() < 0.004
 
 
-def test_only_the_tracks_asked_for():
-    eyelid = np.linspace(0, 1, 8, dtype=np.float32).reshape(4, 2)
-    reference = clip(eyelid=eyelid, rot=np.zeros((4, 3), np.float32))
-    found = borrowed(reference, ("eyelid",), 6, 25.0)
-    assert set(found.tensors()) == {"eyelid"}
-    np.testing.assert_array_equal(found.eyelid, eyelid[[0, 1, 2, 3, 2, 1]])
-    with pytest.raises(CoeffFileError, match="gaze"):
-        borrowed(reference, ("gaze",), 6, 25.0)
+def blinking(*starts, n_frames=100):
+    """Blinks that close in two frames and open in four."""
+    closure = np.zeros(n_frames + 7, np.float32)
+    for start in starts:
+        closure[start : start + 7] = [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.1]
+    return np.repeat(closure[:n_frames, None], 2, 1)
+
+
+def blink_starts(closure):
+    return np.flatnonzero((closure[1:] == 1.0) & (closure[:-1] == 0.5)).tolist()
+
+
+def test_borrowed_blinks_always_close_fast_and_open_slowly():
+    lids = borrowed_eyelids(clip(100, eyelid=blinking(20, 60)), 300, 25.0)
+    assert lids.shape == (300, 2)
+    assert blink_starts(lids[:, 0]) == [20, 60, 119, 159, 218, 258]  # a pass lasts 99 frames
+
+
+def test_a_clip_that_ends_in_a_blink_is_joined_where_the_eyes_are_open():
+    lids = borrowed_eyelids(clip(100, eyelid=blinking(0, 50, 97)), 400, 25.0)
+    assert np.abs(np.diff(lids[:, 0])[90:]).max() <= 0.5 + 1e-6, "no lid falls faster than in the clip"
+    assert len(blink_starts(lids[:, 0])) >= 4
+    np.testing.assert_array_equal(lids[:90], blinking(0, 50, n_frames=90))
+
+
+def test_eyes_that_are_narrower_at_the_end_return_gradually():
+    eyelid = np.repeat(np.linspace(0.0, 0.3, 100, dtype=np.float32)[:, None], 2, 1)
+    lids = borrowed_eyelids(clip(100, eyelid=eyelid), 300, 25.0)
+    assert np.abs(np.diff(lids[:, 0])).max() < 0.06
+    assert calm_join(eyelid, 8, 25)[0] < calm_join(eyelid, 8, 25)[1]
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3])
+def test_the_shortest_references_are_carried_on_too(n_frames):
+    lids = borrowed_eyelids(clip(n_frames, eyelid=np.full((n_frames, 2), 0.2, np.float32)), 40, 25.0)
+    np.testing.assert_allclose(lids, 0.2, atol=1e-6)
+
+
+def test_a_reference_that_is_long_enough_is_taken_as_it_is():
+    eyelid = blinking(20, 60)
+    np.testing.assert_array_equal(borrowed_eyelids(clip(100, eyelid=eyelid), 70, 25.0), eyelid[:70])
+
+
+def test_reference_without_the_track_is_named(tmp_path):
+    reference = clip(rot=np.zeros((4, 3), np.float32))
+    with pytest.raises(CoeffFileError, match="the reference has no eyelid"):
+        borrowed_eyelids(reference, 6, 25.0)
+    write_coeffs(tmp_path / "head.safetensors", reference)
+    with pytest.raises(CoeffFileError, match="head.safetensors has no eyelid"):
+        borrowed_eyelids(tmp_path / "head.safetensors", 6, 25.0)
+    with pytest.raises(CoeffFileError, match="no rot or trans"):
+        borrowed_pose(clip(eyelid=np.zeros((4, 2), np.float32)), 6, 25.0)
 
 
 def test_reference_at_another_rate_is_brought_to_ours():
     eyelid = np.zeros((50, 2), np.float32)
-    found = borrowed(clip(50, eyelid=eyelid).replace(fps=50.0), ("eyelid",), 10, 25.0)
-    assert (found.fps, len(found)) == (25.0, 10)
+    assert borrowed_eyelids(clip(50, eyelid=eyelid).replace(fps=50.0), 10, 25.0).shape == (10, 2)
 
 
 def test_pose_starts_at_rest_and_keeps_its_turns():

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scripts.train_mouth.network import MouthNet, exported
 from talkhead.systems.meshwarp.mouth_net import CHANNELS, WEIGHTS_FILE, SpeechMean
@@ -37,7 +39,14 @@ _OPENING = tuple(CHANNELS.index(c) for c in ("jaw", "upper", "lower", "open"))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """Training settings; the defaults made the shipped weights."""
+    """Training settings; the defaults made the shipped weights.
+
+    Attributes:
+        seed: of everything. portions, minutes: of synthetic speech. members: networks that are averaged in use.
+        steps, batch, rate: of AdamW with a cosine schedule. width: channels of the network.
+        effort: how much wider a decibel opens the mouth. rhythm: standard deviation of the logarithm of local tempo.
+        average: decay of the running mean of the weights, which is what is exported.
+    """
 
     seed: int = 0
     portions: int = 60
@@ -48,6 +57,8 @@ class TrainConfig:
     width: int = 64
     rate: float = 3e-3
     effort: float = 0.03
+    rhythm: float = 0.25
+    average: float = 0.999
 
 
 def synthesise(folder: Path, seeds: Iterable[int], minutes: float, jobs: int) -> list[Path]:
@@ -89,21 +100,48 @@ class Corpus:
                     a, b = a + n_mel, b + n_target
         self.mel, self.target, self.label = (np.concatenate(x) for x in (mels, targets, labels))
 
-    def batch(self, size: int, rng: np.random.Generator, effort: float) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self, config: TrainConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Random augmented crops: mel (B, 80, 320), targets (B, 10, 160), labels (B, 160)."""
-        starts = rng.integers(0, len(self.target) - CROP // 2, size)
+        starts = rng.integers(0, len(self.target) - CROP // 2, config.batch)
         mel = np.stack([self.mel[2 * s : 2 * s + CROP] for s in starts]).astype(np.float32).swapaxes(1, 2)
         target = np.stack([self.target[s : s + CROP // 2] for s in starts]).astype(np.float32).swapaxes(1, 2)
         label = np.stack([self.label[s : s + CROP // 2] for s in starts]).astype(np.int64)
-        for i in range(size):
+        for i in range(config.batch):
+            if rng.random() < 0.6:
+                mel[i], target[i], label[i] = _retimed(mel[i], target[i], label[i], config.rhythm, rng)
             mel[i] = _warped(mel[i], rng)
             if rng.random() < 0.5:
                 knots = rng.normal(0, 4, int(rng.integers(5, 15)))
                 curve = np.interp(np.linspace(0, 1, CROP), np.linspace(0, 1, len(knots)), knots)
                 tilt = 1 + 0.5 * np.linspace(-1, 1, 80)[:, None] * rng.uniform(0, 1)
                 mel[i] += MEL_PER_DB * curve * tilt
-                target[i][list(_OPENING)] *= np.maximum(0.3, 1 + effort * curve[::2])
+                target[i][list(_OPENING)] *= np.maximum(0.3, 1 + config.effort * curve[::2])
         return torch.from_numpy(SCALE * mel), torch.from_numpy(target.clip(0, 1)), torch.from_numpy(label)
+
+
+def _retimed(
+    mel: npt.NDArray[np.float32],
+    target: npt.NDArray[np.float32],
+    label: npt.NDArray[np.int64],
+    spread: float,
+    rng: np.random.Generator,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """The crop with another rhythm: hurried here, drawn out there, as long as before."""
+    n = target.shape[1]
+    pace = np.interp(np.linspace(0, 8, n), np.arange(9), np.exp(rng.normal(0, spread, 9)))
+    where: npt.NDArray[np.float64] = np.concatenate([[0.0], np.cumsum(0.5 * (pace[1:] + pace[:-1]))])
+    where *= (n - 1) / where[-1]
+
+    def at(rows: npt.NDArray[np.float32], steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        low = np.minimum(steps.astype(int), rows.shape[1] - 2)
+        share = (steps - low).astype(np.float32)
+        return rows[:, low] * (1 - share) + rows[:, low + 1] * share
+
+    return (
+        at(mel, 2 * np.interp(np.arange(2 * n) / 2, np.arange(n), where).astype(np.float64)),
+        at(target, where),
+        label[np.rint(where).astype(int)],
+    )
 
 
 def _warped(mel: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -141,6 +179,8 @@ def train(files: list[Path], held_out: list[Path], config: TrainConfig, member: 
     rng = np.random.default_rng([config.seed, member, 5])
     corpus = Corpus(files)
     model = MouthNet(config.width)
+    running_mean = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(model, multi_avg_fn=running_mean, use_buffers=True)
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min(1.0, (s + 1) / 100) * 0.5 * (1 + np.cos(np.pi * min(1.0, s / config.steps)))
@@ -148,18 +188,20 @@ def train(files: list[Path], held_out: list[Path], config: TrainConfig, member: 
     weights = torch.tensor([_LOSS_WEIGHTS.get(c, 1.0) for c in CHANNELS])[None, :, None]
     began, total = time.time(), 0.0
     for step in range(1, config.steps + 1):
-        loss = loss_of(model, corpus.batch(config.batch, rng, config.effort), weights)
+        loss = loss_of(model, corpus.batch(config, rng), weights)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
+        averaged.update_parameters(model)
         total += loss.item()
         if step % 500 == 0:
             print(f"member {member} step {step} loss {total / 500:.4f} {time.time() - began:.0f} s", flush=True)
             total = 0.0
-    print(f"member {member} r on unheard synthetic speech: {_agreement(model.eval(), Corpus(held_out))}", flush=True)
-    return model
+    made = cast(MouthNet, averaged.module.eval())
+    print(f"member {member} r on unheard synthetic speech: {_agreement(made, Corpus(held_out))}", flush=True)
+    return made
 
 
 @torch.no_grad()

@@ -96,7 +96,8 @@ def analyse(speech: Speech) -> Prosody:
     level_db = np.concatenate(level)
     is_speech, speech_db, noise_db = find_speech(level_db)
     if not is_speech.any():
-        _LOG.warning("no speech found in %.3g s of sound; the mouth stays closed", n_samples / SAMPLE_RATE)
+        seconds = n_samples / SAMPLE_RATE
+        _LOG.warning("no speech found in %.3g s of sound: the mouth stays closed, the head idles", seconds)
     return Prosody(
         n_samples=n_samples,
         level_db=level_db,

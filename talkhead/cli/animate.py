@@ -35,33 +35,20 @@ def command(
     phonemes: options.Phonemes = None,
     phoneme_set: options.PhonemeSetOption = options.PhonemeSet.auto,
     transcript: options.Transcript = None,
-    blinks: Annotated[
-        bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.", rich_help_panel=SPEAKING)
-    ] = True,
-    pose_style: Annotated[
-        str,
-        typer.Option(
-            "--pose-style",
-            help="How the head moves: still, calm, natural, lively, presenter, or a person's number 0..45.",
-            rich_help_panel=SPEAKING,
-        ),
-    ] = DEFAULTS.pose_style,
-    pose_scale: Annotated[
-        float,
-        typer.Option("--pose-scale", min=0, max=3, help="Strength of the head's motion.", rich_help_panel=SPEAKING),
-    ] = DEFAULTS.pose_scale,  # fmt: skip
-    reference: Annotated[
-        str | None,
-        typer.Option(metavar="CLIP", help="Move the head in the manner of this clip.", rich_help_panel=SPEAKING),
-    ] = None,
+    blinks: options.Blinks = True,
+    pose_style: options.PoseStyle = DEFAULTS.pose_style,
+    pose_scale: options.PoseScale = DEFAULTS.pose_scale,
+    reference: options.Reference = None,
     ref_pose: Annotated[
         str | None,
-        typer.Option("--ref-pose", metavar="CLIP", help="Take the head motion of this clip.", rich_help_panel=SPEAKING),
+        typer.Option(
+            "--ref-pose",
+            metavar="CLIP|COEFFS",
+            help="Take the head motion of this clip, played to and fro.",
+            rich_help_panel=SPEAKING,
+        ),
     ] = None,
-    ref_eyeblink: Annotated[
-        str | None,
-        typer.Option("--ref-eyeblink", metavar="CLIP", help="Take the blinks of this clip.", rich_help_panel=SPEAKING),
-    ] = None,
+    ref_eyeblink: options.RefEyeblink = None,
     yaw: Annotated[
         str | None,
         typer.Option(

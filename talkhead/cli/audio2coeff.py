@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
 from talkhead.pipelines.config import DEFAULTS
@@ -21,15 +17,8 @@ def command(
     phonemes: options.Phonemes = None,
     phoneme_set: options.PhonemeSetOption = options.PhonemeSet.auto,
     transcript: options.Transcript = None,
-    blinks: Annotated[
-        bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.", rich_help_panel=options.SPEAKING)
-    ] = True,
-    ref_eyeblink: Annotated[
-        str | None,
-        typer.Option(
-            "--ref-eyeblink", metavar="CLIP", help="Take the blinks of this clip.", rich_help_panel=options.SPEAKING
-        ),
-    ] = None,
+    blinks: options.Blinks = True,
+    ref_eyeblink: options.RefEyeblink = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     system: options.System = DEFAULTS.system,
@@ -43,12 +32,8 @@ def command(
     from talkhead.pipelines.audio2coeff import audio2coeff
 
     options.checked_device(device)
-    if dry_run:
-        from talkhead.pipelines.audio2coeff import Speaking
-
-        Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set.value, transcript)
-        return options.report_plan(reporter, output, overwrite, audio=audio, system=system, stage="audio2coeff")
-    options.refuse_terminal(output)
+    if not dry_run:
+        options.refuse_terminal(output)
     coeffs = audio2coeff(
         audio,
         output,
@@ -65,7 +50,7 @@ def command(
         blinks=blinks,
         ref_eyeblink=ref_eyeblink,
         overwrite=overwrite,
+        dry_run=dry_run,
         progress=reporter,
     )
-    options.report_coeffs(reporter, output, coeffs)
-    return None
+    options.report_coeffs(reporter, output, coeffs, written=not dry_run)

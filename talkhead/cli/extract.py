@@ -31,7 +31,7 @@ def command(
 
     rate = options.parse_fps(fps)
     if dry_run:
-        return options.report_plan(reporter, output, overwrite, face=face)
+        return _report_plan(reporter, output, overwrite, face)
     options.refuse_terminal(output)
     coeffs = extract(
         face,
@@ -45,3 +45,14 @@ def command(
     )
     options.report_coeffs(reporter, output, coeffs)
     return None
+
+
+def _report_plan(reporter: Reporter, output: str, overwrite: bool, face: str) -> None:
+    """The dry run, for this work is long: check input and output, say what would be done."""
+    from talkhead.pipelines.outputs import check_coeff_output
+    from talkhead.pipelines.plan import describe_face
+
+    check_coeff_output(output, overwrite=overwrite, inputs=[face])
+    found = describe_face(face)
+    target = "standard output" if output == "-" else output
+    reporter.result(f"would write {target}: {found}", output=output, written=False, input=found)

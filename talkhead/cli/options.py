@@ -20,7 +20,6 @@ from talkhead.pipelines.config import MAX_SIZE, MIN_SIZE, Result
 
 if TYPE_CHECKING:
     from talkhead.coeffs.container import Coeffs
-    from talkhead.protocols import Stage
 
 MACHINE, PICTURE, MESSAGES = "Machine", "Picture", "Messages"
 SPEAKING = "Speaking and moving"
@@ -151,6 +150,35 @@ Transcript = Annotated[
         rich_help_panel=SPEAKING,
     ),
 ]
+Blinks = Annotated[bool, typer.Option("--blinks/--no-blinks", help="Blink now and then.", rich_help_panel=SPEAKING)]
+RefEyeblink = Annotated[
+    str | None,
+    typer.Option(
+        "--ref-eyeblink", metavar="CLIP|COEFFS", help="Take the blinks of this clip.", rich_help_panel=SPEAKING
+    ),
+]
+PoseStyle = Annotated[
+    str,
+    typer.Option(
+        "--pose-style",
+        metavar="NAME|NUMBER",
+        help="How the head moves: still, calm, natural, lively, presenter, or a person's number 0..45.",
+        rich_help_panel=SPEAKING,
+    ),
+]
+PoseScale = Annotated[
+    float,
+    typer.Option("--pose-scale", min=0, max=3, help="Strength of the head's motion.", rich_help_panel=SPEAKING),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="CLIP|COEFFS",
+        help="Move the head in the manner of this clip of at least 3 s.",
+        rich_help_panel=SPEAKING,
+    ),
+]
 Crf = Annotated[
     int, typer.Option("--crf", min=0, max=51, help="Video quality: 0 best, 51 worst.", rich_help_panel=PICTURE)
 ]
@@ -275,31 +303,9 @@ def report_coeffs(reporter: Reporter, output: str, coeffs: Coeffs, *, written: b
     if output == "-" and written:
         return
     tracks = list(coeffs.tensors())
+    target = "standard output" if output == "-" else output
     made = "" if written else "would write "
-    text = f"{made}{output}: {counted(len(coeffs))} at {coeffs.fps:g} fps, {' '.join(tracks)}, space {coeffs.space}"
+    text = f"{made}{target}: {counted(len(coeffs))} at {coeffs.fps:g} fps, {' '.join(tracks)}, space {coeffs.space}"
     reporter.result(
         text, output=output, n_frames=len(coeffs), fps=coeffs.fps, tracks=tracks, space=coeffs.space, written=written
     )
-
-
-def report_plan(
-    reporter: Reporter,
-    output: str,
-    overwrite: bool,
-    *,
-    face: str | None = None,
-    audio: str | None = None,
-    system: str | None = None,
-    stage: Stage | None = None,
-) -> None:
-    """The dry run of a command that writes coefficients: check inputs and output, say what would be done."""
-    from talkhead.pipelines.choose import choose_system
-    from talkhead.pipelines.outputs import check_coeff_output
-    from talkhead.pipelines.plan import describe_audio, describe_face
-
-    check_coeff_output(output, overwrite=overwrite, inputs=[face, audio])
-    parts = {"input": describe_face(face) if face else describe_audio(audio or "-")}
-    if stage is not None:
-        parts["system"] = choose_system(system or "auto", stage).name
-    target = "standard output" if output == "-" else output
-    reporter.result(f"would write {target}: {', '.join(parts.values())}", output=output, written=False, **parts)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
 from talkhead.pipelines.config import DEFAULTS
@@ -16,16 +12,9 @@ def command(
     audio: options.Audio,
     output: options.CoeffOutput = "-",
     fps: options.Fps = DEFAULTS.fps,
-    reference: Annotated[
-        str | None, typer.Option("--reference", metavar="CLIP|COEFFS", help="Move in the manner of this clip.")
-    ] = None,
-    pose_style: Annotated[
-        str,
-        typer.Option("--pose-style", help="still, calm, natural, lively, presenter, or a person's number 0..45."),
-    ] = DEFAULTS.pose_style,
-    pose_scale: Annotated[
-        float, typer.Option("--pose-scale", min=0, max=3, help="Strength of the motion.")
-    ] = DEFAULTS.pose_scale,
+    reference: options.Reference = None,
+    pose_style: options.PoseStyle = DEFAULTS.pose_style,
+    pose_scale: options.PoseScale = DEFAULTS.pose_scale,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     system: options.System = DEFAULTS.system,
@@ -39,9 +28,8 @@ def command(
     from talkhead.pipelines.pose import pose
 
     options.checked_device(device)
-    if dry_run:
-        return options.report_plan(reporter, output, overwrite, audio=audio, system=system, stage="pose")
-    options.refuse_terminal(output)
+    if not dry_run:
+        options.refuse_terminal(output)
     coeffs = pose(
         audio,
         output,
@@ -54,7 +42,7 @@ def command(
         pose_style=pose_style,
         pose_scale=pose_scale,
         overwrite=overwrite,
+        dry_run=dry_run,
         progress=reporter,
     )
-    options.report_coeffs(reporter, output, coeffs)
-    return None
+    options.report_coeffs(reporter, output, coeffs, written=not dry_run)

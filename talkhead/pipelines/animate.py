@@ -64,14 +64,17 @@ def animate(
             `t:v,t:v` keyframes, or `v,v,v` spread over the speech.
         size, framing, face_choice, mark, visible_mark, dry_run: as in `render`.
     Raises:
-        MediaError, FaceNotFoundError, FaceChoiceError: unsuitable inputs. InputError, EnvironmentProblem: as in
-            `audio2coeff`, about phonemes and transcript. OutputExistsError: see `overwrite`.
+        MediaError, FaceNotFoundError, FaceChoiceError: unsuitable inputs. UsageError: options that are out of range
+            or exclude each other. InputError, EnvironmentProblem: as in `audio2coeff`, about phonemes and transcript.
+            OutputExistsError: see `overwrite`.
     """
     check_options(framing=framing, size=size, seed=seed)
     inputs = [face, audio, reference, ref_pose, ref_eyeblink, face_choice, phonemes, transcript]
     kind = check_destination(output, overwrite=overwrite, inputs=inputs)
     if kind == "picture":
         raise UsageError(f"animate makes a video, but {output} is a picture", hint="end the name in .mp4")
+    if reference is not None and ref_pose is not None:
+        raise UsageError("reference and ref_pose both say how the head moves; give one")
     speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript)
     progress = progress or NoProgress()
     chosen = choose_system(system, "render", device)

@@ -10,7 +10,7 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import build, choose_system
 from talkhead.pipelines.config import DEFAULTS, check_options
-from talkhead.pipelines.inputs import Audio, Motion, PathLike, open_speech, stamped
+from talkhead.pipelines.inputs import Audio, Motion, PathLike, name_of, open_speech, stamped
 from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.protocols import AudioToCoeffs, Speech
@@ -35,6 +35,7 @@ def audio2coeff(
     blinks: bool = True,
     ref_eyeblink: Motion | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Coeffs:
     """Make the expression track of speech, relative to the face that will speak.
@@ -45,7 +46,7 @@ def audio2coeff(
             (mumbled) over 1 to 2 (over-articulated). blinks: whether the eyes blink.
         phonemes: when which sounds are spoken, as an aligner wrote it (see `read_phonemes`); phoneme_set: their
             alphabet. transcript: instead, the English words or a file with them, aligned by pocketsphinx.
-        ref_eyeblink: clip or coefficients whose eyelids are taken instead, repeated as needed.
+        ref_eyeblink: clip or coefficients whose eyelids are taken instead, repeated as needed. dry_run: write nothing.
     Returns:
         `exp` (relative), `eyelid`, perhaps `tongue` and `gaze`.
     Raises:
@@ -62,8 +63,9 @@ def audio2coeff(
         if ref_eyeblink is not None:
             coeffs = with_eyelids(coeffs, ref_eyeblink)
         params = {"system": chosen.name, "seed": seed, "fps": fps, **speaking.params()}
+        params["ref_eyeblink"] = name_of(ref_eyeblink)
         coeffs = stamped(coeffs, "audio2coeff", params, opened.path)
-    return write_if_asked(coeffs, output, overwrite=overwrite)
+    return coeffs if dry_run else write_if_asked(coeffs, output, overwrite=overwrite)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import CoeffFileError
 from talkhead.geometry import euler_to_matrix, matrix_to_euler
-from talkhead.pipelines.inputs import Motion
+from talkhead.pipelines.inputs import Motion, name_of
 
 _TURN_S = 0.6  # a head played to and fro takes this long to turn back
 _JOIN_S, _JOIN_WITHIN_S = 0.3, 4.0  # eyelids: calm time around a join, and how far from the clip's ends it may lie
@@ -47,7 +47,7 @@ def borrowed_eyelids(reference: Motion, n_frames: int, fps: float) -> npt.NDArra
     """
     eyelid = open_reference(reference, fps).eyelid
     if eyelid is None:
-        raise CoeffFileError(f"{_named(reference)} has no eyelid track", hint=_HOW_TO_MAKE)
+        raise CoeffFileError(f"{name_of(reference)} has no eyelid track", hint=_HOW_TO_MAKE)
     if len(eyelid) >= n_frames:
         return np.ascontiguousarray(eyelid[:n_frames])
     width = max(1, round(_JOIN_S * fps))
@@ -87,7 +87,7 @@ def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
         name: _between(track, where) for name in ("rot", "trans") if (track := getattr(coeffs, name)) is not None
     }
     if not kept:
-        raise CoeffFileError(f"{_named(reference)} has no rot or trans track", hint=_HOW_TO_MAKE)
+        raise CoeffFileError(f"{name_of(reference)} has no rot or trans track", hint=_HOW_TO_MAKE)
     coeffs = Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=coeffs.relative & set(kept), **kept)
     changes = {}
     if coeffs.rot is not None and "rot" not in coeffs.relative:
@@ -97,10 +97,6 @@ def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
         changes["trans"] = coeffs.trans - coeffs.trans[0]
     present = frozenset(name for name in ("rot", "trans") if getattr(coeffs, name) is not None)
     return coeffs.replace(relative=present, **changes)
-
-
-def _named(reference: Motion) -> str:
-    return "the reference" if isinstance(reference, Coeffs) else str(reference)
 
 
 def to_and_fro(n_have: int, n_need: int) -> npt.NDArray[np.intp]:

@@ -46,6 +46,7 @@ def examine() -> list[Finding]:
         _ffmpeg,
         _face_detector,
         _face_model,
+        _aligner,
         _device,
         _numba_cache,
         _temporary_space,
@@ -113,6 +114,15 @@ def _face_model() -> Finding:
     from talkhead.face3d.morphable import load_builtin
 
     return Finding(name="face model", state="ok", found=load_builtin().space.name)
+
+
+def _aligner() -> Finding:
+    try:
+        found = f"pocketsphinx {importlib.metadata.version('pocketsphinx')}"
+    except importlib.metadata.PackageNotFoundError:
+        hint = "only --transcript needs it: pip install 'talkhead[align]'"
+        return Finding(name="aligner", state="note", found="not installed", hint=hint)
+    return Finding(name="aligner", state="ok", found=found)
 
 
 def _device() -> Finding:

@@ -147,6 +147,13 @@ def stamped(coeffs: Coeffs, command: str, params: dict[str, Any], source: object
     )
 
 
+def name_of(motion: Motion | None) -> str | None:
+    """What to call a reference in messages and parameters; None if there is none."""
+    if motion is None:
+        return None
+    return "the reference" if isinstance(motion, Coeffs) else str(motion)
+
+
 def file_sha256(path: PathLike) -> str:
     """SHA-256 of a file in hex; empty for standard input and what is not a plain file."""
     file = Path(path)

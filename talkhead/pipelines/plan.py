@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from talkhead.pipelines.extract import is_video
-from talkhead.pipelines.inputs import PathLike, open_speech
+from talkhead.pipelines.inputs import PathLike
 
 
 def describe_face(face: PathLike) -> str:
@@ -20,14 +20,3 @@ def describe_face(face: PathLike) -> str:
         return f"video {face}, {info.width}x{info.height}, {info.duration_s:.2f} s"
     width, height = read_image(face).size
     return f"photo {face}, {width}x{height}"
-
-
-def describe_audio(audio: PathLike) -> str:
-    """One line about speech.
-
-    Raises:
-        MediaError: it cannot be read, or has no sound.
-    """
-    with open_speech(audio) as opened:
-        length = getattr(opened.speech, "duration_s", 0.0)
-    return f"sound {audio}, {length:.2f} s"

@@ -315,7 +315,7 @@ def test_verify_tells_ours_from_others(run_cli, tmp_path, animated, clip):
 def test_doctor(run_cli):
     result = run_cli("doctor")
     assert result.code == 0, result.stdout
-    for word in ("python", "ffmpeg", "opencv", "face detector", "device"):
+    for word in ("python", "ffmpeg", "opencv", "face detector", "aligner", "device"):
         assert word in result.stdout
 
 

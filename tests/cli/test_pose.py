@@ -19,3 +19,32 @@ def test_a_style_that_is_not_there(run_cli, example_speech, tmp_path, style):
     assert result.code == 2
     assert "unknown style" in result.stderr
     assert "presenter" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [([], 0, ""), (["--pose-style", "nodding"], 2, "unknown style"), (["--reference", "no.mp4"], 3, "no.mp4")],
+)
+def test_a_dry_run_does_everything_but_write(run_cli, example_speech, tmp_path, options, code, words):
+    out = tmp_path / "head.safetensors"
+    result = run_cli("pose", example_speech, "-o", out, "--dry-run", *options)
+    assert result.code == code, result.stderr
+    assert words in result.stderr
+    assert (f"would write {out}" in result.stdout) == (code == 0)
+    assert not out.exists()
+
+
+def test_the_reference_is_noted(run_cli, example_speech, tmp_path):
+    reference, out = tmp_path / "somebody.safetensors", tmp_path / "head.safetensors"
+    assert run_cli("pose", example_speech, "-o", reference, "--seed", "3").code == 0
+    result = run_cli("pose", example_speech, "-o", out, "--reference", reference)
+    assert result.code == 0, result.stderr
+    assert read_coeffs(out).params["reference"] == str(reference)
+
+
+def test_two_ways_to_move_the_head_exclude_each_other(run_cli, example_face, example_speech, tmp_path):
+    result = run_cli(
+        "animate", example_face, example_speech, "-o", tmp_path / "o.mp4", "--reference", "a.mp4", "--ref-pose", "b.mp4"
+    )
+    assert result.code == 2
+    assert "give one" in result.stderr

@@ -27,7 +27,8 @@ from talkhead.coeffs.file import read_coeffs
 from talkhead.media.audio import AudioStream, Waveform, read_waveform
 from talkhead.pipelines.extract import extract
 from talkhead.systems.meshwarp.audio2coeff import audio2coeff
-from talkhead.systems.meshwarp.head_dynamics import EYE_DISTANCE, RATE, steady_degrees
+from talkhead.systems.meshwarp.config import UNITS_PER_EYE_DISTANCE
+from talkhead.systems.meshwarp.head_dynamics import RATE, steady_degrees
 from talkhead.systems.meshwarp.pose import STYLES, pose
 
 F64 = npt.NDArray[np.float64]
@@ -66,7 +67,7 @@ def measure(coeffs: Coeffs, prosody: Prosody | None, late: float = 0.0) -> dict[
         "r(py pr yr)": tuple(np.corrcoef(degrees.T)[[0, 0, 1], [1, 2, 2]]),
     }
     if coeffs.trans is not None:
-        row["shift sd"] = tuple((coeffs.trans[:, :2] / EYE_DISTANCE).std(0))
+        row["shift sd"] = tuple((coeffs.trans[:, :2] / UNITS_PER_EYE_DISTANCE).std(0))
     if prosody is not None and prosody.is_speech.any():
         row |= _with_voice(degrees, prosody, late)
     return row
@@ -264,7 +265,7 @@ def plot(paths: list[Path], output: str) -> None:
     for end in phrase_ends(prosody):
         panels[0].axvline(end, color="r")
     panels[1].plot(moments, np.rad2deg(head.rot), label=AXES)
-    panels[2].plot(moments, head.trans[:, :2] / EYE_DISTANCE, label=("x", "y"))
+    panels[2].plot(moments, head.trans[:, :2] / UNITS_PER_EYE_DISTANCE, label=("x", "y"))
     panels[3].plot(moments, np.column_stack([face.eyelid[:, 0], 5 * face.gaze]), label=("lid", "gaze x 5", "gaze y 5"))
     for panel in panels[1:]:
         panel.legend()

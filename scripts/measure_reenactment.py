@@ -23,7 +23,14 @@ import numpy.typing as npt
 from talkhead.coeffs.container import Coeffs
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.mesh import FaceTracker, choose_face
-from talkhead.face.topology import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER, RIGID
+from talkhead.face.topology import (
+    INNER_LIP_LOWER,
+    INNER_LIP_PAIRS,
+    INNER_LIP_UPPER,
+    OUTER_LIP_LOWER,
+    OUTER_LIP_UPPER,
+    RIGID,
+)
 from talkhead.face3d.eyes import eye_openness
 from talkhead.face3d.fit import fit_video
 from talkhead.face3d.morphable import FaceModel, load_builtin, read_model
@@ -98,8 +105,7 @@ def _errors(driver: Tracked, again: Tracked, real: list[U8], made: list[U8]) -> 
 
 
 def _opening(points: F64) -> F64:
-    pairs = ((13, 14), (82, 87), (312, 317))
-    gap = np.mean([np.linalg.norm(points[:, i, :2] - points[:, j, :2], axis=1) for i, j in pairs], 0)
+    gap = np.mean([np.linalg.norm(points[:, i, :2] - points[:, j, :2], axis=1) for i, j in INNER_LIP_PAIRS], 0)
     result: F64 = gap / np.linalg.norm(points[:, 33] - points[:, 263], axis=1)
     return result
 

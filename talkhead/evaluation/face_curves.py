@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import FaceNotFoundError, ShapeError
-from talkhead.face.topology import N_POINTS, OUTER_EYE_CORNERS
+from talkhead.face.topology import CHIN, INNER_LIP_PAIRS, MOUTH_CORNERS, N_POINTS, OUTER_EYE_CORNERS
 from talkhead.face3d.morphable import FaceModel
 from talkhead.geometry import fit_similarity, matrix_to_euler
 
@@ -29,12 +29,9 @@ LEAST_FOUND = 0.5  # of the frames must show the face
 # Eye corners, nose bridge and tip, forehead, temples: points that hold still while a mouth speaks.
 STEADY = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 10, 151, 9, 8, 108, 337, 127, 356, 234, 454, 143, 372)
 ORIGIN = 168  # between the eyes
-LIP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper, lower point of the inner lips
-MOUTH_CORNERS = (61, 291)
-CHIN = 152
 EYES = ((33, 133, 159, 145), (362, 263, 386, 374))  # corners, upper lid, lower lid
 
-_KEPT = sorted({*STEADY, *np.ravel(LIP_PAIRS).tolist(), *MOUTH_CORNERS, CHIN, *np.ravel(EYES).tolist()})
+_KEPT = sorted({*STEADY, *np.ravel(INNER_LIP_PAIRS).tolist(), *MOUTH_CORNERS, CHIN, *np.ravel(EYES).tolist()})
 _AT = {point: i for i, point in enumerate(_KEPT)}
 _STEADY_AT = [_AT[point] for point in STEADY]
 _FLIP = np.diag([1.0, -1.0, -1.0])  # picture axes -> the axes of talkhead.geometry
@@ -169,6 +166,6 @@ def _measures(aligned: F64) -> tuple[F64, F64, F64, F64]:
     def distance(a: int, b: int) -> F64:
         return np.asarray(np.linalg.norm(at(a) - at(b), axis=1))
 
-    opening = np.mean([at(lower)[:, 1] - at(upper)[:, 1] for upper, lower in LIP_PAIRS], axis=0)
+    opening = np.mean([at(lower)[:, 1] - at(upper)[:, 1] for upper, lower in INNER_LIP_PAIRS], axis=0)
     aspect = np.mean([distance(upper, lower) / distance(a, b) for a, b, upper, lower in EYES], axis=0)
     return opening, distance(*MOUTH_CORNERS), at(CHIN)[:, 1], aspect

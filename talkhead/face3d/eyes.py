@@ -49,9 +49,9 @@ SHUT_OPENNESS = 0.003
 OVERLAP = 0.01
 # ... which sets in smoothly from this closure on; below it, closure and lid gap are proportional.
 SNAP_FROM = 0.7
-# 12 mm in units of 100 mm; the model's eyes are 0.9 units apart, a face in another unit is measured by that.
-EYEBALL_RADIUS = 0.12
+# Between the outer eye corners of the mean face, in units of 100 mm; a face in another unit is measured by that.
 UNITS_PER_EYE_DISTANCE = 0.9
+EYEBALL_RADIUS = 0.12
 # Largest way of an iris inside its eye, in eye distances: farther, the picture's eye has no pixels to show.
 MAX_IRIS_SHIFT = 0.06
 # Height of a forward-looking iris over the middle of the eye corners, in eye widths: mean of the model's faces.

@@ -12,10 +12,12 @@ from talkhead.audio.windows import frame_times
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import Space
 from talkhead.errors import UsageError
+from talkhead.face.topology import CHIN, INNER_LIP_PAIRS
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.systems.meshwarp.accents import accents
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
 from talkhead.systems.meshwarp.blinks import blink_track
+from talkhead.systems.meshwarp.config import UNITS_PER_EYE_DISTANCE
 from talkhead.systems.meshwarp.enunciation import check_articulation, enunciated
 from talkhead.systems.meshwarp.gaze import gaze_of_seed, glances_of_seed, lids_with_gaze
 from talkhead.systems.meshwarp.visemes import viseme_segments
@@ -33,9 +35,6 @@ _SHARES = (
     ("lower-lip-depress", "tongue", 0.3),
     ("upper-lip-raise", "tongue", -0.3),
 )
-EYE_DISTANCE = 0.9  # outer eye corners of the mean face, model units
-CHIN = 152  # vertex
-INNER_LIP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper, lower vertices
 _OPENING = 0.14  # eye distances between the inner lips at a track of 1: median of tracked speakers
 _TEETH_ON_LIP = 0.035  # eye distances: the stripe of upper teeth above a fully tucked lower lip
 _CHIN = 0.095  # eye distances the chin falls at a track of 1, likewise
@@ -83,8 +82,8 @@ def audio2coeff(
     mouth = enunciated(mouth_tracks(speech, fps, prosody=prosody, phonemes=segments), articulation, fps)
     n_frames = len(mouth.open)
     blink_rng, brow_rng = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 2])
-    accents = brow_accents(prosody, n_frames, fps, brow_rng) if brows else None
-    exp = mouth_to_exp(mouth, model, exp_scale, accents)
+    brow = brow_accents(prosody, n_frames, fps, brow_rng) if brows else None
+    exp = mouth_to_exp(mouth, model, exp_scale, brow)
     look = gaze_of_seed(n_frames, fps, seed, prosody) if gaze else None
     lids = np.zeros((n_frames, 2), np.float32)
     if blinks:
@@ -118,7 +117,7 @@ def mouth_to_exp(
         mouth: tracks (T,). model: with its controls. exp_scale: factor on everything, above 1 but for contact of
             the lips. brow: how far the brows are raised besides, (T,).
     """
-    lips, chin = _opening_of(model), -model.exp_basis[:, CHIN, 1].astype(np.float64) / EYE_DISTANCE
+    lips, chin = _opening_of(model), -model.exp_basis[:, CHIN, 1].astype(np.float64) / UNITS_PER_EYE_DISTANCE
     contact = min(exp_scale, 1.0)
     directions = [_control(model.space, control) for control, _, _ in _SHARES]
     amounts = [
@@ -143,7 +142,7 @@ def mouth_to_exp(
 def _opening_of(model: FaceModel) -> npt.NDArray[np.float64]:
     """Distance of the inner lips per unit of each code, eye distances, (n_exp,)."""
     gaps = [model.exp_basis[:, upper, 1] - model.exp_basis[:, lower, 1] for upper, lower in INNER_LIP_PAIRS]
-    return np.asarray(np.mean(gaps, 0, dtype=np.float64) / EYE_DISTANCE)
+    return np.asarray(np.mean(gaps, 0, dtype=np.float64) / UNITS_PER_EYE_DISTANCE)
 
 
 def brow_accents(prosody: Prosody, n_frames: int, fps: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-UNITS_PER_EYE_DISTANCE = 0.9  # model units (100 mm) between the outer eye corners of the mean face
+from talkhead.face3d.eyes import UNITS_PER_EYE_DISTANCE as UNITS_PER_EYE_DISTANCE
 
 Framing = Literal["full", "crop"]
 

@@ -16,9 +16,9 @@ from talkhead.audio.windows import sample_track
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import InputError
 from talkhead.geometry import euler_to_matrix, matrix_to_euler, mean_rotation
+from talkhead.systems.meshwarp.config import UNITS_PER_EYE_DISTANCE
 
 RATE = 25.0
-EYE_DISTANCE = 0.9  # outer eye corners of the mean face, model units
 # Pitch, yaw, roll in the long run, so that clips of 5-8 s have the medians of tracked ones: 2.6, 3.0, 2.1 about their
 # own mean.
 SD_DEG = np.array([3.0, 4.0, 3.2])
@@ -178,7 +178,7 @@ def _sway(reference: Coeffs, rot: F64, trust: float) -> F64:
     """What is left of the reference's shifts when turning is taken out; people in general where it has none."""
     if reference.trans is None:
         return SWAY_SD.copy()
-    shifts = _steadied(reference.trans[:, :2].astype(np.float64) / EYE_DISTANCE, reference)
+    shifts = _steadied(reference.trans[:, :2].astype(np.float64) / UNITS_PER_EYE_DISTANCE, reference)
     rest = (shifts - carried_along(rot)).std(0) + 0.003
     return np.asarray(np.minimum(np.exp(trust * np.log(rest) + (1.0 - trust) * np.log(SWAY_SD)), 2.5 * SWAY_SD))
 

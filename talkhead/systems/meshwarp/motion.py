@@ -12,6 +12,7 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.retarget import RetargetConfig, identity_distance
 from talkhead.errors import CoeffFileError
 from talkhead.face.landmarks import Landmarks
+from talkhead.face.topology import CHIN, INNER_LIP_PAIRS, MOUTH_CORNERS
 from talkhead.face3d.fit import PhotoFit, fit_photo
 from talkhead.face3d.morphable import FaceModel
 from talkhead.face3d.posed import EyeMotion
@@ -32,7 +33,6 @@ F64 = npt.NDArray[np.float64]
 _LIMITS = np.radians([PITCH_LIMIT_DEG, YAW_LIMIT_DEG, ROLL_LIMIT_DEG])
 _SOFT = 0.7  # compression of the rotation starts at this share of its limit
 _WORTH_SAYING = np.radians(2.0)  # a turn held back by less than this goes unnoticed
-MOUTH_CORNERS, CHIN = (61, 291), 152  # vertices
 _STRETCH = 0.2  # closure up to which lids are warped; more would stretch the lashes into spikes
 _LID_GAIN = 1.35  # half-closed painted lids read as more open than they are: they come down a little further
 _REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
@@ -225,5 +225,4 @@ def _width(face: F64) -> float:
 
 def _gap(face: F64) -> float:
     """Signed mean inner-lip distance, eye distances; negative when the lips overlap."""
-    pairs = ((13, 14), (82, 87), (312, 317))
-    return float(np.mean([face[a, 1] - face[b, 1] for a, b in pairs])) / UNITS_PER_EYE_DISTANCE
+    return float(np.mean([face[a, 1] - face[b, 1] for a, b in INNER_LIP_PAIRS])) / UNITS_PER_EYE_DISTANCE

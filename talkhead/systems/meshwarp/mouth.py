@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.face.topology import (
+    CHIN,
     INNER_LIP_LOWER,
+    INNER_LIP_PAIRS,
     INNER_LIP_UPPER,
     OUTER_LIP_LOWER,
     OUTER_LIP_UPPER,
@@ -145,7 +147,7 @@ def paint_mouth(
     lower = np.maximum(curve_table(frame, target[list(INNER_LIP_LOWER)]), upper)
     points = target[list(_LIP_RING)]
     box = box_around(points - origin, 0.03 * mouth.eye_px + 2, (out.shape[1], out.shape[0]))
-    jaw = max(0.0, float(still[152, 1] - face[152, 1])) / UNITS_PER_EYE_DISTANCE
+    jaw = max(0.0, float(still[CHIN, 1] - face[CHIN, 1])) / UNITS_PER_EYE_DISTANCE
     lip_drop = max(0.0, gap - 0.35 * jaw)
     lit = _smooth(*_LIT, gap)
     exposure = (1 - _PURSED_SHADE * pursing) * (0.25 + 0.75 * lit)
@@ -275,8 +277,8 @@ def _paint_mouth(  # noqa: PLR0913
 
 def _inner_gap(face: F64) -> float:
     """Mean inner-lip distance at three places, eye distances."""
-    pairs = ((13, 14), (82, 87), (312, 317))
-    return float(np.mean([np.linalg.norm(face[a, :2] - face[b, :2]) for a, b in pairs])) / UNITS_PER_EYE_DISTANCE
+    gaps = [np.linalg.norm(face[upper, :2] - face[lower, :2]) for upper, lower in INNER_LIP_PAIRS]
+    return float(np.mean(gaps)) / UNITS_PER_EYE_DISTANCE
 
 
 def _seam(face: F64, gap: float) -> F64:

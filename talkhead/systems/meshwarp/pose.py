@@ -17,9 +17,9 @@ from talkhead.audio.prosody import Prosody, analyse
 from talkhead.audio.windows import count_frames, frame_times
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import UsageError
+from talkhead.systems.meshwarp.config import UNITS_PER_EYE_DISTANCE
 from talkhead.systems.meshwarp.gaze import counter_gaze, gaze_of_seed
 from talkhead.systems.meshwarp.head_dynamics import (
-    EYE_DISTANCE,
     RATE,
     SD_DEG,
     Dynamics,
@@ -111,7 +111,7 @@ def pose(
     limit = _SOFT_LIMIT_DEG * max(1.0, motion)
     rot = np.deg2rad(_at_rate(limit * np.tanh(motion * degrees / limit), n_frames, fps))
     trans = np.zeros((n_frames, 3))
-    trans[:, :2] = EYE_DISTANCE * (carried_along(rot) + motion * _at_rate(shift, n_frames, fps))
+    trans[:, :2] = UNITS_PER_EYE_DISTANCE * (carried_along(rot) + motion * _at_rate(shift, n_frames, fps))
     gaze = _looking(rot, n_frames, fps, seed, prosody) if fixate else None
     return Coeffs(
         space=POSE_SPACE,

@@ -3,14 +3,12 @@ import pytest
 
 from talkhead.errors import FaceNotFoundError, ShapeError
 from talkhead.evaluation.face_curves import (
-    CHIN,
     EYES,
-    LIP_PAIRS,
-    MOUTH_CORNERS,
     MouthCurves,
     curves_of_codes,
     face_curves,
 )
+from talkhead.face.topology import CHIN, INNER_LIP_PAIRS, MOUTH_CORNERS
 from talkhead.face3d.morphable import load_builtin
 from talkhead.geometry import euler_to_matrix
 
@@ -26,7 +24,7 @@ def moving_faces() -> tuple[list[np.ndarray], np.ndarray]:
     faces = []
     for a in amount:
         face = mean.copy()
-        for _, lower in LIP_PAIRS:
+        for _, lower in INNER_LIP_PAIRS:
             face[lower, 1] += 0.1 * a * UNIT
         face[MOUTH_CORNERS[0], 0] += 0.05 * a * UNIT
         face[CHIN, 1] += 0.08 * a * UNIT

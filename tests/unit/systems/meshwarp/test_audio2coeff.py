@@ -5,10 +5,12 @@ import pytest
 
 from talkhead.audio.phonemes import Phone, PhoneTiming
 from talkhead.errors import InputError, UsageError
+from talkhead.face.topology import CHIN, INNER_LIP_PAIRS
 from talkhead.face3d.morphable import load_builtin
 from talkhead.media.audio import Waveform, read_waveform
 from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks, speech_gate
-from talkhead.systems.meshwarp.audio2coeff import CHIN, EYE_DISTANCE, audio2coeff, mouth_to_exp
+from talkhead.systems.meshwarp.audio2coeff import audio2coeff, mouth_to_exp
+from talkhead.systems.meshwarp.config import UNITS_PER_EYE_DISTANCE
 
 RATE = 16000
 NAMES = tuple(f.name for f in dataclasses.fields(MouthTracks))
@@ -28,8 +30,8 @@ def measured(exp):
     """Inner-lip distance, mouth width, chin drop of the built-in face, eye distances, change from rest."""
     model = load_builtin()
     faces = model.shape(exp=exp) - model.shape()
-    gap = np.mean([faces[..., a, 1] - faces[..., b, 1] for a, b in ((13, 14), (82, 87), (312, 317))], 0)
-    return [x / EYE_DISTANCE for x in (gap, faces[..., 291, 0] - faces[..., 61, 0], -faces[..., CHIN, 1])]
+    gap = np.mean([faces[..., a, 1] - faces[..., b, 1] for a, b in INNER_LIP_PAIRS], 0)
+    return [x / UNITS_PER_EYE_DISTANCE for x in (gap, faces[..., 291, 0] - faces[..., 61, 0], -faces[..., CHIN, 1])]
 
 
 def test_tracks_last_as_long_as_the_sound_and_stay_in_range(speech):

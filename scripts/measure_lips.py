@@ -58,7 +58,6 @@ SENTENCE = (
     " until a boy in a blue cap asked him to repair the broken lamp."
 )
 VOICES = (("espeak-ng", 0), ("espeak-ng", 1), ("espeak-ng", 2), ("flite", 0))  # engine, seed of the voice
-TRACK_OPENING = 0.14  # eye distances at an opening track of 1: the median of tracked speakers
 
 COLUMNS = (
     ("opening", "lip_rs0_opening", 2),
@@ -94,12 +93,10 @@ def tracked_once(path: Path, cache: Path | None) -> FaceCurves:
         )
 
 
-def of_tracks(speech: Speech) -> MouthCurves:
+def of_tracks(speech: Speech, phonemes: Sequence[Segment] | None = None) -> MouthCurves:
     """What the mouth tracks say about lips and chin; the width has no unit."""
-    mouth = mouth_tracks(speech)
-    return MouthCurves(
-        opening=TRACK_OPENING * mouth.open, width=mouth.wide - mouth.pucker - 0.5 * mouth.funnel, chin=mouth.jaw
-    )
+    mouth = mouth_tracks(speech, phonemes=phonemes)
+    return curves_of_channels(vars_of(mouth))
 
 
 def of_mean_face(speech: Speech, model: FaceModel) -> MouthCurves:

@@ -18,7 +18,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,6 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scripts.train_mouth.network import MouthNet, exported
 from talkhead.systems.meshwarp.mouth_net import CHANNELS, WEIGHTS_FILE, SpeechMean
@@ -45,7 +43,6 @@ class TrainConfig:
         seed: of everything. portions, minutes: of synthetic speech. members: networks that are averaged in use.
         steps, batch, rate: of AdamW with a cosine schedule. width: channels of the network.
         effort: how much wider a decibel opens the mouth. rhythm: standard deviation of the logarithm of local tempo.
-        average: decay of the running mean of the weights, which is what is exported.
     """
 
     seed: int = 0
@@ -57,8 +54,7 @@ class TrainConfig:
     width: int = 64
     rate: float = 3e-3
     effort: float = 0.03
-    rhythm: float = 0.25
-    average: float = 0.999
+    rhythm: float = 0.2
 
 
 def synthesise(folder: Path, seeds: Iterable[int], minutes: float, jobs: int) -> list[Path]:
@@ -107,7 +103,7 @@ class Corpus:
         target = np.stack([self.target[s : s + CROP // 2] for s in starts]).astype(np.float32).swapaxes(1, 2)
         label = np.stack([self.label[s : s + CROP // 2] for s in starts]).astype(np.int64)
         for i in range(config.batch):
-            if rng.random() < 0.6:
+            if rng.random() < 0.5:
                 mel[i], target[i], label[i] = _retimed(mel[i], target[i], label[i], config.rhythm, rng)
             mel[i] = _warped(mel[i], rng)
             if rng.random() < 0.5:
@@ -179,8 +175,6 @@ def train(files: list[Path], held_out: list[Path], config: TrainConfig, member: 
     rng = np.random.default_rng([config.seed, member, 5])
     corpus = Corpus(files)
     model = MouthNet(config.width)
-    running_mean = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(model, multi_avg_fn=running_mean, use_buffers=True)
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min(1.0, (s + 1) / 100) * 0.5 * (1 + np.cos(np.pi * min(1.0, s / config.steps)))
@@ -194,14 +188,12 @@ def train(files: list[Path], held_out: list[Path], config: TrainConfig, member: 
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        averaged.update_parameters(model)
         total += loss.item()
         if step % 500 == 0:
             print(f"member {member} step {step} loss {total / 500:.4f} {time.time() - began:.0f} s", flush=True)
             total = 0.0
-    made = cast(MouthNet, averaged.module.eval())
-    print(f"member {member} r on unheard synthetic speech: {_agreement(made, Corpus(held_out))}", flush=True)
-    return made
+    print(f"member {member} r on unheard synthetic speech: {_agreement(model.eval(), Corpus(held_out))}", flush=True)
+    return model
 
 
 @torch.no_grad()

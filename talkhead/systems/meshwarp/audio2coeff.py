@@ -35,7 +35,7 @@ _SHARES = (
     ("lower-lip-depress", "tongue", 0.3),
     ("upper-lip-raise", "tongue", -0.3),
 )
-_OPENING = 0.14  # eye distances between the inner lips at a track of 1: median of tracked speakers
+OPENING = 0.14  # eye distances between the inner lips at a track of 1: median of tracked speakers
 _TEETH_ON_LIP = 0.035  # eye distances: the stripe of upper teeth above a fully tucked lower lip
 _CHIN = 0.095  # eye distances the chin falls at a track of 1, likewise
 _MAX_JAW = 0.6
@@ -128,7 +128,7 @@ def mouth_to_exp(
         directions.append(_control(model.space, "brow-raise"))
         amounts.append(exp_scale * brow)
     jaw_open, lip_open = _control(model.space, "jaw-open"), _control(model.space, "lip-open")
-    opening = np.maximum(exp_scale * _OPENING * mouth.open, contact * _TEETH_ON_LIP * mouth.tuck)
+    opening = np.maximum(exp_scale * OPENING * mouth.open, contact * _TEETH_ON_LIP * mouth.tuck)
     wanted = np.stack([opening, exp_scale * _CHIN * mouth.jaw])
     there = np.stack([[d @ lips, d @ chin] for d in directions], -1)
     missing = wanted - there @ np.stack(amounts)

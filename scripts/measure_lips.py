@@ -47,8 +47,8 @@ from talkhead.evaluation.lips import (
 from talkhead.evaluation.measurement import Measurement, mean_over_clips
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.media.audio import AudioStream, Waveform
-from talkhead.systems.meshwarp.articulation import mouth_tracks
-from talkhead.systems.meshwarp.audio2coeff import audio2coeff
+from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
+from talkhead.systems.meshwarp.audio2coeff import OPENING, audio2coeff
 
 F64 = npt.NDArray[np.float64]
 
@@ -93,10 +93,11 @@ def tracked_once(path: Path, cache: Path | None) -> FaceCurves:
         )
 
 
-def of_tracks(speech: Speech, phonemes: Sequence[Segment] | None = None) -> MouthCurves:
-    """What the mouth tracks say about lips and chin; the width has no unit."""
-    mouth = mouth_tracks(speech, phonemes=phonemes)
-    return curves_of_channels(vars_of(mouth))
+def of_tracks(mouth: MouthTracks) -> MouthCurves:
+    """What mouth tracks say about lips and chin; the width has no unit."""
+    return MouthCurves(
+        opening=OPENING * mouth.open, width=mouth.wide - mouth.pucker - 0.5 * mouth.funnel, chin=mouth.jaw
+    )
 
 
 def of_mean_face(speech: Speech, model: FaceModel) -> MouthCurves:
@@ -122,7 +123,7 @@ def judge(
     level = np.sqrt(loud)
     made = {
         "loudness alone": MouthCurves(opening=level, width=level, chin=level),
-        "mouth tracks": of_tracks(speech),
+        "mouth tracks": of_tracks(mouth_tracks(speech)),
         "codes on the mean face": of_mean_face(speech, load_builtin()),
     }
     seen = [lip_activity(true, loud)]
@@ -208,7 +209,7 @@ def count_contacts(photos: Sequence[Path], size: int, keep: Path) -> None:
         sound, times = said
         path = keep / f"sentence-{engine}-{seed}.wav"
         write_wav(path, sound)
-        curves = [of_tracks(sound).opening, of_mean_face(sound, load_builtin()).opening]
+        curves = [of_tracks(mouth_tracks(sound)).opening, of_mean_face(sound, load_builtin()).opening]
         curves += [
             of_video(photo, path, keep / f"{path.stem}-{photo.stem}.mp4", size).mouth.opening for photo in photos
         ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.measure_lips import TRACK_OPENING, of_tracks, print_pooled, print_table, tracked_once
+from scripts.measure_lips import of_tracks, print_pooled, print_table, tracked_once
 from talkhead.audio.align import align
 from talkhead.audio.framing import Speech, speech_samples
 from talkhead.audio.phoneme_files import read_phonemes
@@ -22,7 +22,7 @@ from talkhead.audio.phonemes import PhoneTiming
 from talkhead.evaluation.face_curves import RATE, MouthCurves
 from talkhead.evaluation.lips import LipScore, loudness, score_lips
 from talkhead.media.audio import AudioStream
-from talkhead.systems.meshwarp.articulation import mouth_tracks
+from talkhead.systems.meshwarp.articulation import MouthTracks, mouth_tracks
 from talkhead.systems.meshwarp.mouth_net import CHANNELS
 from talkhead.systems.meshwarp.visemes import Segment, blend, viseme_segments
 
@@ -53,11 +53,7 @@ def timing_of(clip: Path, phonemes: Path | None) -> PhoneTiming:
 def of_phones(segments: list[Segment], n_frames: int) -> MouthCurves:
     """What the phones alone say; only the opening has a unit."""
     told = dict(zip(CHANNELS, blend(segments, n_frames, RATE)[0].astype(np.float64).T, strict=True))
-    return MouthCurves(
-        opening=TRACK_OPENING * told["open"],
-        width=told["wide"] - told["pucker"] - 0.5 * told["funnel"],
-        chin=told["jaw"],
-    )
+    return of_tracks(MouthTracks(**told))
 
 
 def judge(clip: Path, offset: float, phonemes: Path | None, cache: Path | None) -> dict[str, LipScore]:
@@ -66,11 +62,11 @@ def judge(clip: Path, offset: float, phonemes: Path | None, cache: Path | None) 
     true = tracked_once(clip, cache)
     loud = loudness(speech, len(true))
     segments = viseme_segments(timing_of(clip, phonemes))
-    mouth = mouth_tracks(speech, phonemes=segments)
-    joined = MouthCurves(
-        opening=TRACK_OPENING * mouth.open, width=mouth.wide - mouth.pucker - 0.5 * mouth.funnel, chin=mouth.jaw
-    )
-    made = {"sound alone": of_tracks(speech), "phones alone": of_phones(segments, len(true)), "both joined": joined}
+    made = {
+        "sound alone": of_tracks(mouth_tracks(speech)),
+        "phones alone": of_phones(segments, len(true)),
+        "both joined": of_tracks(mouth_tracks(speech, phonemes=segments)),
+    }
     return {name: score_lips(curves, true.mouth, loud, offset=offset) for name, curves in made.items()}
 
 

@@ -11,15 +11,12 @@ sounds, 40 ms ahead of the audible one. Each face gets its neutral mouth first.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from scripts.train_mouth import flite
 from talkhead.coeffs.container import Coeffs

@@ -64,13 +64,20 @@ class Drive:
 
 
 class AudioToCoeffs(Protocol):
-    """Speech -> `exp` and `eyelid` (maybe `gaze`) tracks, relative to the source's rest (`Coeffs.relative`)."""
+    """Speech -> `exp` and `eyelid` (maybe `tongue`, `gaze`) tracks, relative to the source's rest (`Coeffs.relative`).
+
+    Options: `articulation`, `exp_scale`, `blinks` as in `talkhead.audio2coeff`, and `phonemes` (`PhoneTiming`) where
+    somebody knows them.
+    """
 
     def __call__(self, speech: Speech, *, fps: float, seed: int, **options: Any) -> Coeffs: ...
 
 
 class AudioToPose(Protocol):
-    """Speech -> `rot` and `trans` tracks relative to the source's own pose, starting at zero."""
+    """Speech -> `rot` and `trans` (maybe `gaze`) tracks relative to the source's own pose, starting at zero.
+
+    Options: `style` (name or number), `motion` (factor), `reference` (`Coeffs` of a head to move like, or None).
+    """
 
     def __call__(self, speech: Speech, *, fps: float, seed: int, **options: Any) -> Coeffs: ...
 

@@ -72,7 +72,9 @@ def main() -> None:
                 break
     lengths = np.array([[len(e.mel), len(e.label)] for e in taken])
     mel, target, label = (np.concatenate(part) for part in zip(*taken, strict=True))
-    np.savez(options.output, mel=mel, target=target, label=label, lengths=lengths)
+    unfinished = options.output.with_suffix(".part.npz")
+    np.savez(unfinished, mel=mel, target=target, label=label, lengths=lengths)
+    unfinished.replace(options.output)
 
 
 if __name__ == "__main__":

@@ -246,9 +246,8 @@ def fuse(channels: npt.NDArray[np.floating[Any]], sounds: Sequence[Segment], *, 
     """What the network hears joined with what the phones say, in the network's scale.
 
     A network trained on squared error moves less than its targets, so the phones' curves get the mean and the width
-    that the network's have over the same steps, and so does their mean. `close`, `tuck` and `tongue` are taken as
-    they are.
-    Where nobody labelled anything the network stays alone.
+    that the network's have over the same steps, and so does the mean of both. `close`, `tuck` and `tongue` are taken as
+    they are. Where nobody labelled anything the network stays alone.
 
     Args:
         channels: of `mouth_net.mouth_channels`, (n, 10). sounds: segments in order. rate: steps per second.

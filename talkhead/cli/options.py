@@ -16,7 +16,7 @@ import typer
 from talkhead.cli import report
 from talkhead.cli.report import Reporter
 from talkhead.errors import UsageError
-from talkhead.pipelines.config import MAX_SIZE, MIN_SIZE, Result
+from talkhead.pipelines.config import MAX_POSE_SCALE, MAX_SIZE, MIN_SIZE, Result
 
 if TYPE_CHECKING:
     from talkhead.coeffs.container import Coeffs
@@ -168,7 +168,9 @@ PoseStyle = Annotated[
 ]
 PoseScale = Annotated[
     float,
-    typer.Option("--pose-scale", min=0, max=3, help="Strength of the head's motion.", rich_help_panel=SPEAKING),
+    typer.Option(
+        "--pose-scale", min=0, max=MAX_POSE_SCALE, help="Strength of the head's motion.", rich_help_panel=SPEAKING
+    ),
 ]
 Reference = Annotated[
     str | None,

@@ -68,7 +68,7 @@ def animate(
             or exclude each other. InputError, EnvironmentProblem: as in `audio2coeff`, about phonemes and transcript.
             OutputExistsError: see `overwrite`.
     """
-    check_options(framing=framing, size=size, seed=seed)
+    check_options(framing=framing, size=size, seed=seed, pose_scale=pose_scale)
     inputs = [face, audio, reference, ref_pose, ref_eyeblink, face_choice, phonemes, transcript]
     kind = check_destination(output, overwrite=overwrite, inputs=inputs)
     if kind == "picture":

@@ -41,7 +41,7 @@ def audio2coeff(
     """Make the expression track of speech, relative to the face that will speak.
 
     Args:
-        audio: path, "-", (samples, sample_rate), or a `Speech`. output: coefficient file to write too.
+        audio: path, "-", (mono samples, sample_rate), or a `Speech`. output: coefficient file to write too.
         exp_scale: strength of the face's motion, at least 0. articulation: how carefully the mouth speaks, from 0
             (mumbled) over 1 to 2 (over-articulated). blinks: whether the eyes blink.
         phonemes: when which sounds are spoken, as an aligner wrote it (see `read_phonemes`); phoneme_set: their

@@ -12,6 +12,7 @@ Framing = Literal["full", "crop"]
 MotionMode = Literal["auto", "relative", "absolute"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1"]
 MIN_SIZE, MAX_SIZE = 16, 8192  # longer side of an output, pixels
+MAX_POSE_SCALE = 3.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +46,12 @@ DEFAULTS = Defaults()
 
 
 def check_options(
-    *, framing: str = DEFAULTS.framing, size: int | None = None, motion: str = DEFAULTS.motion, seed: int = 0
+    *,
+    framing: str = DEFAULTS.framing,
+    size: int | None = None,
+    motion: str = DEFAULTS.motion,
+    seed: int = DEFAULTS.seed,
+    pose_scale: float = DEFAULTS.pose_scale,
 ) -> None:
     """Refuse, before any work, what the command line's own parser refuses; Python callers come here without it.
 
@@ -59,6 +65,8 @@ def check_options(
         raise UsageError(f"size is {size}, expected {MIN_SIZE} to {MAX_SIZE} pixels")
     if seed < 0:
         raise UsageError(f"seed is {seed}, expected 0 or more")
+    if not 0 <= pose_scale <= MAX_POSE_SCALE:
+        raise UsageError(f"pose_scale is {pose_scale:g}, expected 0 to {MAX_POSE_SCALE:g}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 PathLike = str | Path
 Photo = PathLike | npt.NDArray[np.uint8] | Source
-Audio = PathLike | tuple[npt.NDArray[np.float32], int] | Speech
+Audio = PathLike | tuple[npt.NDArray[Any], int] | Speech
 Motion = PathLike | Coeffs
 STDIO = "-"
 RIVAL = 0.5  # a face this much of the largest one's width may be the one that is meant
@@ -68,7 +68,7 @@ def open_source(face: Photo, face_choice: str | int | PathLike = "largest") -> S
 
 @contextlib.contextmanager
 def open_speech(audio: Audio) -> Iterator[OpenSpeech]:
-    """Open speech for streaming: a path, "-" (standard input), samples with their rate, or a ready `Speech`.
+    """Open speech for streaming: a path, "-" (standard input), mono samples with their rate, or a ready `Speech`.
 
     Raises:
         MediaError: unreadable, without sound, or longer than 24 h.
@@ -78,12 +78,22 @@ def open_speech(audio: Audio) -> Iterator[OpenSpeech]:
 
     if isinstance(audio, tuple):
         samples, sample_rate = audio
-        yield OpenSpeech(speech=Waveform(np.asarray(samples, np.float32), sample_rate), path=None)
+        yield OpenSpeech(speech=Waveform(full_scale(samples), sample_rate), path=None)
     elif isinstance(audio, (str, Path)):
         with spooled_input(audio) as path:
             yield OpenSpeech(speech=AudioStream(path), path=Path(path))
     else:
         yield OpenSpeech(speech=audio, path=None)
+
+
+def full_scale(samples: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Samples with full scale 1; whole numbers are what sound files hold (int16 from -32768, uint8 about 128)."""
+    given = np.asarray(samples)
+    if given.dtype.kind not in "iu" or given.dtype.itemsize > 4:
+        return np.asarray(given, np.float32)
+    limits = np.iinfo(given.dtype)
+    half = (float(limits.max) - float(limits.min) + 1.0) / 2.0
+    return np.asarray((given - (limits.min + half)) / half, np.float32)
 
 
 def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:

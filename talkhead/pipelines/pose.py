@@ -30,7 +30,7 @@ def pose(
     """Make the head motion that goes with speech, relative to the pose of the face that will speak.
 
     Args:
-        audio: path, "-", (samples, sample_rate), or a `Speech`. output: coefficient file to write too.
+        audio: path, "-", (mono samples, sample_rate), or a `Speech`. output: coefficient file to write too.
         reference: clip or coefficients of somebody whose manner of moving is imitated. pose_style: one of the
             system's styles, by name or number. pose_scale: 1 as the style has it, 0 still. dry_run: write nothing.
     Returns:
@@ -39,7 +39,7 @@ def pose(
         MediaError: the sound cannot be read. UsageError: no such style. InputError: the reference is too short or has
             no head rotations.
     """
-    check_options(seed=seed)
+    check_options(seed=seed, pose_scale=pose_scale)
     check_coeff_output(output, overwrite=overwrite, inputs=[audio, reference])
     chosen = choose_system(system, "pose", device)
     move = build(chosen, "pose", device=device, dtype=dtype)

@@ -10,7 +10,15 @@ from talkhead.pipelines.config import DEFAULTS, MAX_SIZE, MIN_SIZE, check_option
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"framing": "head"}, {"motion": "both"}, {"size": MIN_SIZE - 1}, {"size": MAX_SIZE + 1}, {"seed": -1}],
+    [
+        {"framing": "head"},
+        {"motion": "both"},
+        {"size": MIN_SIZE - 1},
+        {"size": MAX_SIZE + 1},
+        {"seed": -1},
+        {"pose_scale": -1.0},
+        {"pose_scale": float("nan")},
+    ],
 )
 def test_wrong_options_are_named(wrong):
     (name,) = wrong

@@ -7,7 +7,15 @@ from talkhead import __version__
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import MediaError, UsageError
 from talkhead.pipelines import inputs
-from talkhead.pipelines.inputs import file_sha256, open_source, open_speech, read_choice, read_motion, stamped
+from talkhead.pipelines.inputs import (
+    file_sha256,
+    full_scale,
+    open_source,
+    open_speech,
+    read_choice,
+    read_motion,
+    stamped,
+)
 
 
 def motion(n_frames=3, fps=25.0, **tracks):
@@ -28,6 +36,22 @@ def test_motion_is_merged_in_order():
 def test_motion_that_cannot_be_read(given):
     with pytest.raises(UsageError):
         read_motion(given)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        (np.array([-32768, 0, 16384], np.int16), [-1.0, 0.0, 0.5]),
+        (np.array([0, 128, 192], np.uint8), [-1.0, 0.0, 0.5]),
+        (np.array([-(2**31), 0, 2**30], np.int32), [-1.0, 0.0, 0.5]),
+        (np.array([-1.0, 0.0, 0.5]), [-1.0, 0.0, 0.5]),
+        ([-1, 0, 1], [-1.0, 0.0, 1.0]),
+    ],
+)
+def test_samples_as_sound_files_hold_them(samples, expected):
+    found = full_scale(samples)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 def test_rates_that_differ():

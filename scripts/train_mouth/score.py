@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from scripts.measure_lips import of_tracks, tracked_once
 from talkhead.evaluation.lips import loudness, score_lips
 from talkhead.media.audio import AudioStream
+from talkhead.systems.meshwarp.articulation import mouth_tracks
 from talkhead.systems.meshwarp.mouth_net import WEIGHTS_FILE
 
 _KEPT = ("lip_rs0_opening", "lip_rs0_width", "lip_rs0_chin", "lip_closure_recall", "lip_closure_precision")
@@ -26,7 +27,7 @@ _KEPT = ("lip_rs0_opening", "lip_rs0_width", "lip_rs0_chin", "lip_closure_recall
 def scores_of(clip: Path, offset: float, cache: Path | None) -> dict[str, float | None]:
     """Correlations in speech and closures of the mouth tracks made from a clip's sound."""
     speech, true = AudioStream(clip), tracked_once(clip, cache)
-    score = score_lips(of_tracks(speech), true.mouth, loudness(speech, len(true)), offset=offset)
+    score = score_lips(of_tracks(mouth_tracks(speech)), true.mouth, loudness(speech, len(true)), offset=offset)
     named = {m.name.split("~")[0]: m.value for m in score.measurements()}
     return {name: None if (value := named[name]) is None else round(value, 3) for name in _KEPT}
 

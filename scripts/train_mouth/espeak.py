@@ -24,6 +24,8 @@ Kaukovalta Marcelo Max Michel Mr_serious Nguyen Pablo Paul Quincy Reed Rob Rober
 belinda ed edward grandma grandpa linda rob shelby steph travis victor zac
 klatt klatt2 klatt3 klatt4 klatt5 klatt6 adam benjamin boris caleb david norbert sandro miguel pedro whisper whisperf
 """
+_STEPS = 200  # of loudness, per second
+_ONSET = 3  # steps before its event in which a burst may already be heard
 ESPEAK_VARIANTS = tuple(_VARIANTS.split())
 
 
@@ -90,16 +92,25 @@ class Espeak:
 
     def _segments(self, sound: npt.NDArray[np.float32]) -> list[Segment]:
         rate = self.sample_rate
-        hop = rate // 200
+        hop = rate // _STEPS
         loud = np.sqrt((sound[: len(sound) // hop * hop].reshape(-1, hop) ** 2).mean(1)) > 0.01 * np.abs(sound).max()
         events: list[tuple[list[str], float]] = []
         for name, sample in self._events:
             start = sample / rate
             if is_plosive(name) and events:
-                # Its event sits on the burst; the lips met where the silence before it began.
-                k, earliest = sample // hop - 1, max(events[-1][1] + 0.02, start - 0.08)
-                while k > 0 and k < len(loud) and not loud[k] and k * hop / rate > earliest:
-                    k -= 1
-                start = max(earliest, min(start, (k + 1) * hop / rate))
+                # A word boundary is an event without a name: where there is one, the closure takes its place.
+                least = 0.0 if events[-1][0] == ["SIL"] else 0.02
+                start = _closed_since(loud, start, max(events[-1][1] + least, start - 0.08))
             events.append((ipa_classes(name), start))
         return segments(events, len(sound) / rate)
+
+
+def _closed_since(loud: npt.NDArray[np.bool_], burst_s: float, earliest_s: float) -> float:
+    """When the lips (or tongue) met for a burst: espeak-ng counts the silence before it to the sound before."""
+    burst = min(int(burst_s * _STEPS), len(loud) - 1)
+    onset = next((k for k in range(burst, max(burst - _ONSET, 0) - 1, -1) if not loud[k]), None)
+    if onset is None:
+        return burst_s
+    while onset > 0 and not loud[onset - 1] and (onset - 1) / _STEPS > earliest_s:
+        onset -= 1
+    return max(earliest_s, min(burst_s, onset / _STEPS))

@@ -264,10 +264,8 @@ def _complete_eyeball(crop: U8, mask: F32, centre: F64, radius: float, eye_px: f
     in_iris = distance < 1.02 * radius
     outside = (sure * ~in_iris).astype(np.float32)
     white = None
-    if outside.sum() > 8:  # only the light part of the white: lashes and the lid's shadow must not grow behind the lid
-        luma = crop @ _LUMA
-        usual = float(np.median(luma[outside > 0.5])) if (outside > 0.5).any() else 0.0
-        light = outside * (luma >= usual)
+    if outside.sum() > 8:
+        light = _light_part(crop @ _LUMA, outside, xs < centre[0])
         white = extend_colors(crop.astype(np.float32), light if light.sum() > 4 else outside)
     filled = extend_colors(crop.astype(np.float32), sure)
     if white is not None:
@@ -285,6 +283,19 @@ def _complete_eyeball(crop: U8, mask: F32, centre: F64, radius: float, eye_px: f
     weight = cv2.GaussianBlur(sure, (0, 0), max(0.5, 0.006 * eye_px))[..., None] * (sure[..., None] > 0)
     mixed = crop * weight + filled * (1 - weight)
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+def _light_part(luma: F32, white: F32, left: npt.NDArray[np.bool_]) -> F32:
+    """The lighter half of the white (H, W), on each side of the iris by itself.
+
+    Lashes and the lid's shadow must not grow behind the lid, nor the bright side's white into a corner in shadow.
+    """
+    light = np.zeros_like(white)
+    for side in (left, ~left):
+        seen = (white > 0.5) & side
+        if seen.any():
+            light += white * side * (luma >= np.median(luma[seen]))
+    return light
 
 
 def _lid_plate(

@@ -22,7 +22,7 @@ from talkhead.systems.meshwarp.mouth_net import CHANNELS, TARGET_RATE
 RATE = 100.0  # targets are blended at this many steps per second
 VISUAL_LEAD_S = 0.04
 SHORT_PAUSE_S = 0.12
-SHORTEST_CONTACT_S = 0.06  # lips that meet take this long to part, however fast the talk
+SHORTEST_CONTACT_S = 0.06  # lips that meet stay so this long, however fast the talk
 # Shares of the phones where network and phones are joined; the network has the rest. Half and half is the mean of two
 # about equally good witnesses (on four real clips 0.4 to 0.7 score within 0.02 of it; scripts/measure_phonemes.py).
 # Whether lips touch is known from the phone and only guessed from the sound.
@@ -232,7 +232,8 @@ def _dominance(sound: Segment, t: F64) -> F64:
     core = (sound.start + 0.3 * length, sound.start + 0.7 * length)
     weight = _WEIGHTS[k]
     if sound.name in ("P", "F"):
-        core = (sound.start, sound.start + max(0.75 * length, SHORTEST_CONTACT_S))
+        parting = sound.start + 0.75 * length
+        core = (min(sound.start, parting - SHORTEST_CONTACT_S), parting)
     if sound.name == "SIL":
         core = (sound.start + min(0.15, 0.4 * length), sound.end - min(0.1, 0.4 * length))
         weight *= 0.15 if length < SHORT_PAUSE_S else 1.0

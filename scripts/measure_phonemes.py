@@ -16,9 +16,9 @@ import numpy as np
 
 from scripts.measure_lips import of_tracks, print_pooled, print_table, tracked_once
 from talkhead.audio.align import align
-from talkhead.audio.framing import Speech, speech_samples
 from talkhead.audio.phoneme_files import read_phonemes
 from talkhead.audio.phonemes import PhoneTiming
+from talkhead.audio.recognise import recognise
 from talkhead.evaluation.face_curves import RATE, MouthCurves
 from talkhead.evaluation.lips import LipScore, loudness, score_lips
 from talkhead.media.audio import AudioStream
@@ -27,25 +27,12 @@ from talkhead.systems.meshwarp.mouth_net import CHANNELS
 from talkhead.systems.meshwarp.visemes import Segment, blend, viseme_segments
 
 
-def recognised(speech: Speech) -> str:
-    """The words pocketsphinx hears, as good or bad as they are."""
-    from pocketsphinx import Decoder
-
-    decoder = Decoder(loglevel="FATAL", samprate=16000, beam=1e-80, wbeam=1e-60)
-    samples = np.concatenate(list(speech_samples(speech)))
-    samples *= 0.6 / max(float(np.abs(samples).max()), 1e-6)
-    decoder.start_utt()
-    decoder.process_raw((samples * 32767).astype(np.int16).tobytes(), full_utt=True)
-    decoder.end_utt()
-    return str(decoder.hyp().hypstr) if decoder.hyp() else ""
-
-
 def timing_of(clip: Path, phonemes: Path | None) -> PhoneTiming:
     """Phone times of a clip, read or made."""
     if phonemes is not None:
         return read_phonemes(phonemes)
     speech = AudioStream(clip)
-    words = recognised(speech)
+    words = recognise(speech)
     print(f"{clip.stem}: {words}")
     return align(speech, words, clip.name)
 

@@ -114,12 +114,12 @@ def align(speech: Speech, transcript: str, source: str = "the transcript") -> Ph
         EnvironmentProblem: pocketsphinx is not installed.
         InputError: no words, hardly any English ones, no speech, or words that do not fit the sound.
     """
-    decoder = _decoder()
+    decoder = decoder_with(lm=None, **_SETTINGS)
     words = words_of(transcript)
     if not words:
         raise InputError(f"{source} has no words in Latin letters", hint="--transcript takes English text or a file")
     words, unknown = _looked_up(words, decoder, source)
-    pcm = _Pcm(speech, source)
+    pcm = LevelledPcm(speech, source)
     for phone in _PHONES:
         decoder.add_word(f"<{phone}>", phone, phone == _PHONES[-1])
     free = _search(decoder, pcm, list(_loop(0, 1)), 1)
@@ -139,14 +139,19 @@ def words_of(transcript: str) -> list[str]:
     return [word for word in found if word]
 
 
-def _decoder() -> Any:
+def decoder_with(**settings: Any) -> Any:
+    """Start pocketsphinx's decoder with its English model.
+
+    Raises:
+        EnvironmentProblem: it is not installed.
+    """
     try:
         from pocketsphinx import Decoder
     except ImportError as cause:
         raise EnvironmentProblem(
             "aligning a transcript needs pocketsphinx, which is not installed", hint="pip install 'talkhead[align]'"
         ) from cause
-    return Decoder(loglevel="FATAL", lm=None, samprate=SAMPLE_RATE, **_SETTINGS)
+    return Decoder(loglevel="FATAL", samprate=SAMPLE_RATE, **settings)
 
 
 def _looked_up(words: Sequence[str], decoder: Any, source: str) -> tuple[list[str], frozenset[str]]:
@@ -170,10 +175,19 @@ def _looked_up(words: Sequence[str], decoder: Any, source: str) -> tuple[list[st
     return out, unknown
 
 
-class _Pcm:
-    """Speech as 16-bit samples at a common level, block by block."""
+class LevelledPcm:
+    """Speech as 16-bit samples at a common level, block by block.
+
+    Attributes:
+        n_samples: at 16 kHz. is_speech: (n,) at 100 steps per second.
+    """
 
     def __init__(self, speech: Speech, source: str) -> None:
+        """Measure the level.
+
+        Raises:
+            InputError: there is no speech in the sound.
+        """
         prosody = analyse(speech)
         if not prosody.is_speech.any():
             raise InputError(f"{source} cannot be aligned: there is no speech in the sound")
@@ -183,6 +197,7 @@ class _Pcm:
         self._means = ""
 
     def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
+        """The whole sound, a block at a time."""
         for block in speech_samples(self._speech):
             yield (np.clip(block * self._gain, -1.0, 1.0) * 32767.0).astype(np.int16)
 
@@ -197,7 +212,9 @@ class _Pcm:
         return self._means
 
 
-def _word_times(decoder: Any, pcm: _Pcm, words: Sequence[str], unknown: frozenset[str], source: str) -> list[_Word]:
+def _word_times(
+    decoder: Any, pcm: LevelledPcm, words: Sequence[str], unknown: frozenset[str], source: str
+) -> list[_Word]:
     """Words, pauses, and phones of unknown words in order, over the whole sound.
 
     Raises:
@@ -212,7 +229,7 @@ def _word_times(decoder: Any, pcm: _Pcm, words: Sequence[str], unknown: frozense
     return found
 
 
-def _search(decoder: Any, pcm: _Pcm, edges: list[tuple[Any, ...]], last_state: int) -> list[_Word]:
+def _search(decoder: Any, pcm: LevelledPcm, edges: list[tuple[Any, ...]], last_state: int) -> list[_Word]:
     """The likeliest way from state 0 to the last one of a grammar; empty when none was found."""
     decoder.add_fsg("words", decoder.create_fsg("words", 0, last_state, edges))
     decoder.activate_search("words")
@@ -287,7 +304,7 @@ def _plain(name: str) -> str:
     return re.sub(r"\(\d+\)$", "", name)
 
 
-def _stretches(spoken: Sequence[_Word], pcm: _Pcm) -> Iterator[tuple[list[_Word], npt.NDArray[np.int16]]]:
+def _stretches(spoken: Sequence[_Word], pcm: LevelledPcm) -> Iterator[tuple[list[_Word], npt.NDArray[np.int16]]]:
     """Runs of words of about ten seconds, cut in pauses where there are any, with their sound."""
     cuts = [0]
     frames = [word.start for word in spoken]

@@ -145,8 +145,8 @@ Transcript = Annotated[
     str | None,
     typer.Option(
         "--transcript",
-        metavar="TEXT|FILE",
-        help="What is said, word for word, English only; needs the extra `align`.",
+        metavar="TEXT|FILE|auto",
+        help="What is said, word for word, English only; auto: recognise it. Needs the extra `align`.",
         rich_help_panel=SPEAKING,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from talkhead.pipelines.progress import NoProgress, Progress
 from talkhead.protocols import AudioToCoeffs, Speech
 
 Phonemes = PathLike | PhoneTiming
+AUTOMATIC = "auto"  # a transcript that is to be recognised
+
+_LOG = logging.getLogger(__name__)
 
 
 def audio2coeff(
@@ -45,7 +49,8 @@ def audio2coeff(
         exp_scale: strength of the face's motion, at least 0. articulation: how carefully the mouth speaks, from 0
             (mumbled) over 1 to 2 (over-articulated). blinks: whether the eyes blink.
         phonemes: when which sounds are spoken, as an aligner wrote it (see `read_phonemes`); phoneme_set: their
-            alphabet. transcript: instead, the English words or a file with them, aligned by pocketsphinx.
+            alphabet. transcript: instead, the English words or a file with them, or "auto" for the words that
+            pocketsphinx hears; it aligns them.
         ref_eyeblink: clip or coefficients whose eyelids are taken instead, repeated as needed. dry_run: write nothing.
     Returns:
         `exp` (relative), `eyelid`, perhaps `tongue` and `gaze`.
@@ -113,14 +118,26 @@ class Speaking:
             transcript=None if transcript is None else read_transcript(transcript),
         )
 
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the words are to be recognised."""
+        return self.transcript is not None and self.transcript[0].strip().lower() == AUTOMATIC
+
     def timing(self, speech: Speech, progress: Progress) -> PhoneTiming | None:
         """The timed sounds: those given, or the transcript's; None when nothing is known."""
         if self.transcript is None:
             return self.phonemes
         from talkhead.audio.align import align
 
+        words, source = self.transcript
+        if self.is_automatic:
+            from talkhead.audio.recognise import recognise
+
+            with progress.stage("recognise", None):
+                words, source = recognise(speech), "the recognised words"
+            _LOG.info("recognised: %s", words)
         with progress.stage("align", None):
-            return align(speech, *self.transcript)
+            return align(speech, words, source)
 
     def params(self) -> dict[str, Any]:
         """What a coefficient file notes; not the words themselves."""
@@ -129,7 +146,7 @@ class Speaking:
             "articulation": self.articulation,
             "blinks": self.blinks,
             "phonemes": None if self.phonemes is None else self.phonemes.source,
-            "transcript": None if self.transcript is None else self.transcript[1],
+            "transcript": None if self.transcript is None else AUTOMATIC if self.is_automatic else self.transcript[1],
         }
 
 

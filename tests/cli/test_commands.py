@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import talkhead
+from talkhead.coeffs.file import read_coeffs
 from talkhead.media.video import open_clip, probe
 
 FRAME_S = 1 / 25
@@ -344,3 +345,12 @@ def test_face_of_a_driving_video_that_does_not_exist(run_cli, tmp_path, face, an
     result = run_cli("reenact", face, driving, "-o", tmp_path / "out.mp4", "--driver-face", "5")
     assert result.code == 3
     assert f"face 5 of {driving}" in result.stderr
+
+
+def test_words_are_recognised_on_request(run_cli, tmp_path, example_speech):
+    pytest.importorskip("pocketsphinx")
+    alone, told = tmp_path / "alone.safetensors", tmp_path / "told.safetensors"
+    assert run_cli("audio2coeff", example_speech, "-o", alone, "-q").code == 0
+    assert run_cli("audio2coeff", example_speech, "-o", told, "--transcript", "auto", "-q").code == 0
+    assert np.abs(read_coeffs(alone).exp - read_coeffs(told).exp).max() > 0.1
+    assert read_coeffs(told).params["transcript"] == "auto"

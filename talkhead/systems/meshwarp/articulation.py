@@ -21,8 +21,8 @@ from talkhead.systems.meshwarp.visemes import Segment, fuse
 
 VISUAL_LEAD_S = 0.04  # lips are this much ahead of the sound (mean over tracked clips)
 OPENS_BEFORE_S, FADE_S = 0.08, 0.18
-# In a short pause the mouth waits as it is, in a long one it rests: on four real clips three pauses of 0.3 s were held
-# open, those above 0.5 s were not.
+# In a short pause the mouth waits as it is, in a long one it rests: on four real clips the mouth stayed open in all six
+# pauses below 0.3 s, in two of four around 0.5 s and in none of 0.9 s.
 HELD_PAUSE_S, REST_PAUSE_S = 0.3, 0.45
 OPEN_EXPANSION = 2.2  # about the mean in speech; gives real closures without losing correlation
 # Per standard deviation of the acoustic cues. On four real clips r of the opening rises by 0.05, of the chin by 0.08.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
@@ -220,19 +221,22 @@ def provenance(config: TrainConfig, hours: float) -> dict[str, str]:
 
     def said(*command: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return ((done.stdout or done.stderr).strip().splitlines() or ["unknown"])[0]
+        return done.stdout + done.stderr
+
+    def version(program: str) -> str:
+        found = re.search(r"\d+\.\d+(\.\d+)?", said(program, "--version"))
+        return f"{program} {found.group() if found else 'unknown'}"
 
     here = Path(__file__).parent
-    engines = [said("espeak-ng", "--version"), said("flite", "--version"), said("festival", "--version")]
     return {
         "made_by": "scripts/train_mouth/train.py",
-        "commit": said("git", "-C", str(here), "rev-parse", "HEAD"),
+        "commit": said("git", "-C", str(here), "rev-parse", "HEAD").strip(),
         "data": f"{hours:.1f} h of synthetic speech reading our own sentences; no recordings were trained on",
-        "engines": "; ".join(engines),
+        "engines": "; ".join(version(program) for program in ("espeak-ng", "flite", "festival")),
         "seed": str(config.seed),
         "config": json.dumps(asdict(config)),
         "channels": " ".join(CHANNELS),
-        "licence": "as the project's",
+        "licence": "Apache-2.0",
     }
 
 

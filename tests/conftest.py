@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import os
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +137,166 @@ def write_wav() -> Callable[..., Path]:
 def chirp_wav(tmp_path: Path, chirp: np.ndarray, write_wav: Callable[..., Path]) -> Path:
     """The chirp as a sound file."""
     return write_wav(tmp_path / "chirp.wav", chirp)
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Hub:
+    """A server on this machine that speaks the Hugging Face Hub's protocol, and is a mirror below /mirror/.
+
+    Attributes:
+        url: its address. files: what it holds, by `owner/repository/name`. refusals: by repository, HTTP code and the
+            Hub's `X-Error-Code`. cut: break the connection after so many bytes, once per number.
+        asked: (method, path, Range header) of every request.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
+    cut: list[int] = field(default_factory=list)
+    has_ranges: bool = True
+    wrong_etag: bool = False
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    def bodies(self) -> list[tuple[str, str | None]]:
+        """Path and range of every body that was asked for."""
+        served = ("/cdn/", "/mirror/")
+        return [(path, part) for method, path, part in self.asked if method == "GET" and path.startswith(served)]
+
+
+class _HubHandler(http.server.BaseHTTPRequestHandler):
+    hub: Hub
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class gave it
+        pass
+
+    def do_HEAD(self) -> None:  # noqa: N802
+        self.do_GET()
+
+    def do_GET(self) -> None:  # noqa: N802
+        hub = self.hub
+        hub.asked.append((self.command, self.path, self.headers.get("Range")))
+        area, _, name = self.path[1:].partition("/")
+        if area in ("cdn", "mirror"):
+            self._send(hub.files.get(name))
+            return
+        repository, _, rest = self.path[1:].partition("/resolve/")
+        revision, _, file = rest.partition("/")
+        content = hub.files.get(f"{repository}/{file}")
+        if repository in hub.refusals:
+            self._head(hub.refusals[repository][0], {"X-Error-Code": hub.refusals[repository][1]})
+        elif revision not in ("main", COMMIT):
+            self._head(404, {"X-Error-Code": "RevisionNotFound"})
+        elif content is None:
+            self._head(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+        else:
+            etag = "f" * 64 if hub.wrong_etag else hashlib.sha256(content).hexdigest()
+            about = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(content))}
+            # Another host, as the Hub's storage is: redirects that stay on the Hub are followed for the headers too.
+            storage = hub.url.replace("127.0.0.1", "localhost")
+            self._head(302, about | {"Location": f"{storage}/cdn/{repository}/{file}"})
+
+    def _send(self, content: bytes | None) -> None:
+        if content is None:
+            self._head(404, {})
+            return
+        wanted = self.headers.get("Range")
+        start = int(wanted.split("=")[1].split("-")[0]) if wanted and self.hub.has_ranges else 0
+        about = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        body = content[start:]
+        self._head(206 if start else 200, about, len(body))
+        if self.command == "GET":
+            keep = self.hub.cut.pop(0) if self.hub.cut else len(body)
+            self.wfile.write(body[:keep])
+            self.close_connection = True
+
+    def _head(self, code: int, headers: dict[str, str], length: int = 0) -> None:
+        self.send_response(code)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub of this test alone, which huggingface_hub asks; caches, settings and mirrors are this test's too."""
+    import time
+
+    from huggingface_hub import constants
+
+    from talkhead.weights import fetch
+
+    hub = Hub()
+    handler = type("Handler", (_HubHandler,), {"hub": hub})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setenv("TALKHEAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TALKHEAD_CONFIG", str(tmp_path / "config"))
+    monkeypatch.delenv("TALKHEAD_ACCEPT_LICENCES", raising=False)
+    opened = fetch._opened
+    local = f"{hub.url}/mirror"
+    monkeypatch.setattr(
+        fetch,
+        "_opened",
+        lambda url, *args, **options: opened(url.replace("https://mirror.test", local), *args, **options),
+    )
+    yield hub
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def shelve(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., bytes]]:
+    """Put weights on the Hub (`at="hub"`), a mirror (`at="mirror"`) or both, and into the manifest; gives the bytes.
+
+    `shelve("name", content=None, **changes)`: `changes` replace keys of the manifest's entry.
+    """
+    import yaml
+
+    from talkhead.weights import manifest
+
+    entries: list[dict[str, Any]] = []
+    path = tmp_path / "weights_manifest.yaml"
+
+    def add(name: str, content: bytes | None = None, *, at: str = "hub", **changes: Any) -> bytes:
+        if content is None:
+            content = hashlib.shake_256(name.encode()).digest(5000)
+        file = f"{name}.safetensors"
+        entry: dict[str, Any] = {
+            "name": name,
+            "filename": file,
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "licence": {"code": "MIT", "weights": "Apache-2.0"},
+            "commercial": "yes",
+            "systems": ["painter"],
+            "format": "safetensors",
+        }
+        if "hub" in at:
+            hub.files[f"someone/painter/{file}"] = content
+            entry |= {"repo_id": "someone/painter", "revision": COMMIT}
+        if "mirror" in at:
+            hub.files[file] = content
+            entry |= {"mirrors": [f"https://mirror.test/{file}"]}
+        entries.append(entry | changes)
+        path.write_text(yaml.safe_dump({"format_version": 1, "files": entries}))
+        manifest.load_manifest.cache_clear()
+        return content
+
+    monkeypatch.setattr(manifest, "manifest_path", lambda: path)
+    yield add
+    manifest.load_manifest.cache_clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -29,6 +29,7 @@ from talkhead.cli import (
     report,
     systems,
     verify,
+    weights,
 )
 from talkhead.cli.aliases import normalized
 from talkhead.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EnvironmentProblem, TalkheadError
@@ -83,6 +84,7 @@ for _panel, _modules in (
         app.command(_name, cls=_class, rich_help_panel=_panel, no_args_is_help=_module in (animate, reenact, render))(
             _module.command
         )
+app.add_typer(weights.app, name="weights", rich_help_panel=LOOK)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,12 +39,12 @@ class Reporter:
         self._live: Any = None
 
     @contextlib.contextmanager
-    def stage(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """One stage of a run: a bar, or a series of events."""
+    def stage(self, name: str, total: int | None, unit: str = "frames") -> Iterator[Callable[[int], None]]:
+        """One stage of a run, of so many frames or bytes: a bar, or a series of events."""
         if self.json_lines:
             shown: AbstractContextManager[Callable[[int], None]] = self._json_stage(name, total)
         elif self._bars:
-            shown = self._bar(name, total)
+            shown = self._bar(name, total, unit)
         else:
             shown = contextlib.nullcontext(lambda steps: None)
         with shown as show:
@@ -110,7 +110,7 @@ class Reporter:
         self._event("stage_end", name=name, done=done, seconds=round(time.monotonic() - started, 3))
 
     @contextlib.contextmanager
-    def _bar(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def _bar(self, name: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -131,8 +131,10 @@ class Reporter:
             nonlocal done
             done += steps
             elapsed = time.monotonic() - started
-            rate = f", {done / elapsed:.0f} frames/s" if elapsed > 0 else ""
-            self._live.update(task, advance=steps, count=f"{done}/{'?' if total is None else total}{rate}")
+            scale, shown = (1e6, "MB") if unit == "bytes" else (1, unit)
+            rate = f", {done / elapsed / scale:.0f} {shown}/s" if elapsed > 0 else ""
+            of = "?" if total is None else f"{total / scale:.0f}"
+            self._live.update(task, advance=steps, count=f"{done / scale:.0f}/{of}{rate}")
 
         try:
             yield advance

@@ -11,6 +11,7 @@ def command(*, reporter: Reporter) -> None:
     """List the systems: stages, licence, and whether their weights are here."""
     from talkhead.pipelines.choose import has_weights
     from talkhead.systems import NAMES, info
+    from talkhead.weights.catalogue import presence
 
     rows = []
     for name in NAMES:
@@ -23,6 +24,7 @@ def command(*, reporter: Reporter) -> None:
                 "licence": system.licence,
                 "weights": list(system.weights),
                 "weights_present": has_weights(system),
+                "weights_missing": [entry.name for entry in presence(system.weights).missing],
                 "paper": system.paper,
             }
         )
@@ -32,7 +34,7 @@ def command(*, reporter: Reporter) -> None:
 def _as_text(rows: list[dict[str, object]]) -> str:
     lines = []
     for row in rows:
-        weights = "none needed" if not row["weights"] else "here" if row["weights_present"] else "not here"
+        weights = "none needed" if not row["weights"] else "here" if row["weights_present"] else _missing(row)
         stages = " ".join(str(s) for s in row["stages"])  # type: ignore[attr-defined]
         lines += [
             str(row["name"]),
@@ -42,3 +44,7 @@ def _as_text(rows: list[dict[str, object]]) -> str:
             f"  weights  {weights}",
         ]
     return "\n".join(lines)
+
+
+def _missing(row: dict[str, object]) -> str:
+    return f"not here: {', '.join(row['weights_missing'])} (talkhead weights pull {row['name']})"  # type: ignore[arg-type]

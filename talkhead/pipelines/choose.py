@@ -60,12 +60,9 @@ def has_weights(system: SystemInfo) -> bool:
     """Whether every weight file a system needs is in the cache of this machine."""
     if not system.weights:
         return True
-    from huggingface_hub import try_to_load_from_cache
+    from talkhead.weights.catalogue import presence
 
-    from talkhead.weights.manifest import load_manifest
-
-    files = [load_manifest().file(name) for name in system.weights]
-    return all(isinstance(try_to_load_from_cache(f.repo_id, f.filename, revision=f.revision), str) for f in files)
+    return presence(system.weights).is_complete
 
 
 def build(system: SystemInfo, stage: Stage, *, device: str = "auto", dtype: str = "auto") -> Callable[..., Any]:

@@ -18,7 +18,18 @@ from talkhead.errors import TalkheadError
 
 State = Literal["ok", "note", "missing"]
 
-PACKAGES = ("numpy", "scipy", "numba", "torch", "mediapipe", "safetensors", "pillow", "typer", "rich")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "torch",
+    "mediapipe",
+    "safetensors",
+    "huggingface-hub",
+    "pillow",
+    "typer",
+    "rich",
+)
 LIBGL_HINT = "install the system libraries of OpenCV: apt-get install libgl1 libglib2.0-0"
 FREE_MB = 200  # a minute of video, and the files in between
 
@@ -51,6 +62,7 @@ def examine() -> list[Finding]:
         _numba_cache,
         _temporary_space,
         _weights,
+        _weights_folder,
     )
     return [_guarded(check) for check in checks]
 
@@ -161,10 +173,33 @@ def _temporary_space() -> Finding:
 
 
 def _weights() -> Finding:
+    from talkhead.weights.catalogue import status
     from talkhead.weights.manifest import load_manifest
 
     manifest = load_manifest()
     for bundled in manifest.bundled:
         bundled.verify()
-    found = f"{len(manifest.bundled)} bundled files intact, {len(manifest.files)} known downloads"
+    downloads = status()
+    here = sum(one.is_here for one in downloads)
+    damaged = [one.entry.name for one in downloads if one.state == "damaged"]
+    found = f"{len(manifest.bundled)} bundled files intact, {here} of {len(downloads)} downloads here"
+    if damaged:
+        hint = f"talkhead weights pull {' '.join(damaged)}"
+        return Finding(name="weights", state="note", found=f"{found}; damaged: {', '.join(damaged)}", hint=hint)
     return Finding(name="weights", state="ok", found=found)
+
+
+def _weights_folder() -> Finding:
+    """Where downloads go."""
+    from huggingface_hub import constants
+
+    from talkhead.weights.store import cache_folder
+
+    own = cache_folder()
+    existing = next(folder for folder in (own, *own.parents) if folder.exists())
+    offline = "; offline (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else ""
+    found = f"{constants.HF_HUB_CACHE} (from the Hub), {own} (from elsewhere){offline}"
+    if not os.access(existing, os.W_OK):
+        hint = "set TALKHEAD_CACHE to a writable folder"
+        return Finding(name="weights folder", state="note", found=f"{own} is read-only", hint=hint)
+    return Finding(name="weights folder", state="ok", found=found)

@@ -1,1 +1,5 @@
-"""Checkpoints: what there is (`manifest`), where it comes from and what its licence allows."""
+"""Checkpoints of the learned systems; `talkhead weights` in Python is `talkhead.weights.catalogue`.
+
+What there is: `manifest`. Where it lies: `store`. How it comes here: `fetch`. What users say about licences: `answers`.
+How it becomes tensors: `load`.
+"""

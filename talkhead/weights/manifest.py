@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -18,6 +19,8 @@ from talkhead.errors import InputError, WeightsError
 FORMAT_VERSION = 1
 PACKAGE = Path(__file__).resolve().parents[1]
 FILE_NAME = "weights_manifest.yaml"
+
+UNKNOWN = "unknown"  # in place of a sha256 nobody has published
 
 Commercial = Literal["yes", "no", "unclear"]
 
@@ -36,15 +39,16 @@ class WeightFile:
 
     Attributes:
         name: what systems and users call it. repo_id, revision, filename: where on the Hugging Face Hub; the
-            revision is a full commit, so that nobody can change the file under us. mirrors: other https addresses.
-        size: bytes. sha256: of the file. licence, commercial: what its licence says, and whether business use is
-            allowed. systems: who needs it. format: `safetensors`, or one that is converted on arrival (`pickle`, `zip`)
-            or handed to its own library (`onnx`, `task`). note: shown with the licence.
+            revision is a full commit, or `main` where the sha256 says which file is meant. Without a repo_id,
+            filename is only what the file is called. mirrors: other https addresses, tried in this order after the Hub.
+        size: bytes. sha256: of the file, or `unknown`: then nobody loads it before its user has pinned a copy.
+        licence, commercial: what its licence says, and whether business use is allowed. systems: who needs it.
+        format: `safetensors`, or one that is converted on arrival (`pickle`, `zip`) or handed to its own library
+            (`onnx`, `task`). keep: of a pickled archive, the top-level entries that are wanted; empty: all.
+        note: shown with the licence.
     """
 
     name: str
-    repo_id: str
-    revision: str
     filename: str
     size: int
     sha256: str
@@ -52,16 +56,48 @@ class WeightFile:
     commercial: Commercial
     systems: tuple[str, ...]
     format: Literal["safetensors", "pickle", "zip", "onnx", "task"]
+    repo_id: str = ""
+    revision: str = ""
     mirrors: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     note: str = ""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
-        _check_digest(self.name, self.size, self.sha256)
-        if not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-            raise InputError(f"{self.name}: revision is {self.revision!r}, expected a full commit (40 hex digits)")
+        _check_digest(self.name, self.size, "0" * 64 if self.sha256 == UNKNOWN else self.sha256)
+        path = PurePosixPath(self.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in self.filename or not path.name:
+            raise InputError(f"{self.name}: filename {self.filename!r} is no path inside a repository")
+        if bool(self.repo_id) != bool(self.revision):
+            raise InputError(f"{self.name}: repo_id and revision belong together")
+        if not self.repo_id and not self.mirrors:
+            raise InputError(f"{self.name}: neither repo_id nor mirrors say where it comes from")
+        is_pinned = self.revision == "main" and self.sha256 != UNKNOWN
+        if self.repo_id and not is_pinned and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            expected = "a full commit (40 hex digits), or main and a sha256"
+            raise InputError(f"{self.name}: revision is {self.revision!r}, expected {expected}")
         if any(not mirror.startswith("https://") for mirror in self.mirrors):
             raise InputError(f"{self.name}: mirrors must start with https://")
+        if self.keep and self.format not in ("pickle", "zip"):
+            raise InputError(f"{self.name}: keep is for pickled archives")
+
+    @property
+    def basename(self) -> str:
+        """What the file is called, without folders."""
+        return PurePosixPath(self.filename).name
+
+    @property
+    def is_hash_known(self) -> bool:
+        """Whether the manifest says which bytes are meant."""
+        return self.sha256 != UNKNOWN
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where a person can get it: pages and links, for messages."""
+        hub = (
+            (f"https://huggingface.co/{self.repo_id}/resolve/{self.revision}/{self.filename}",) if self.repo_id else ()
+        )
+        return hub + self.mirrors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,8 +175,31 @@ class Manifest:
         raise WeightsError(f"the manifest has no weights {name!r}", hint=f"did you mean {close!r}?" if close else None)
 
     def of_system(self, system: str) -> tuple[WeightFile, ...]:
-        """The downloads that a system needs."""
+        """The downloads that belong to a system."""
         return tuple(entry for entry in self.files if system in entry.systems)
+
+    def select(self, names: Iterable[str]) -> tuple[WeightFile, ...]:
+        """The downloads with these names, of a file or of a system; all of them if there are no names.
+
+        Raises:
+            WeightsError: a name is neither.
+        """
+        wanted = list(names)
+        if not wanted:
+            return self.files
+        found: dict[str, WeightFile] = {}
+        systems = sorted({system for entry in self.files for system in entry.systems})
+        bundled = {entry.name for entry in self.bundled} | {system for e in self.bundled for system in e.systems}
+        for name in wanted:
+            entries = self.of_system(name) or tuple(entry for entry in self.files if entry.name == name)
+            if not entries and name in bundled:
+                continue
+            if not entries:
+                close = nearest(name, [entry.name for entry in self.files] + systems)
+                hint = f"did you mean {close!r}?" if close else "talkhead weights list"
+                raise WeightsError(f"the manifest has no weights {name!r}, and none of a system {name!r}", hint=hint)
+            found |= {entry.name: entry for entry in entries}
+        return tuple(found.values())
 
 
 def manifest_path() -> Path:

@@ -17,7 +17,7 @@ from talkhead.errors import EnvironmentProblem, InputError, WeightsError
 
 COMMANDS = (
     *("animate", "reenact", "render", "extract", "audio2coeff", "pose", "edit", "frontalize"),
-    *("inspect", "systems", "doctor", "verify"),
+    *("inspect", "systems", "doctor", "verify", "weights"),
 )
 
 

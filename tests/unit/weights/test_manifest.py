@@ -49,6 +49,23 @@ def test_reads_every_field_and_finds_entries(tmp_path):
     assert "'renderer'" in (caught.value.hint or "")
 
 
+def test_selects_by_file_and_by_system(tmp_path):
+    second = ENTRY | {"name": "second", "systems": ["other", "sadtalker"], "revision": "main"}
+    manifest = read_manifest(write(tmp_path, files=[ENTRY, second], bundled=[BUNDLED]))
+    assert [e.name for e in manifest.select([])] == ["renderer", "second"]
+    assert [e.name for e in manifest.select(["second", "sadtalker"])] == ["second", "renderer"]
+    assert [e.name for e in manifest.select(["other"])] == ["second"]
+    assert manifest.select(["meshwarp"]) == manifest.select(["table"]) == ()
+    with pytest.raises(WeightsError, match="sadtlker"):
+        manifest.select(["sadtlker"])
+
+
+def test_an_unknown_hash_must_be_called_so(tmp_path):
+    with pytest.raises(InputError, match="missing sha256"):
+        read_manifest(write(tmp_path, files=[{key: value for key, value in ENTRY.items() if key != "sha256"}]))
+    assert not read_manifest(write(tmp_path, files=[ENTRY | {"sha256": "unknown"}])).files[0].is_hash_known
+
+
 def test_plain_yes_and_no_are_words(tmp_path):
     path = write(tmp_path, files=[ENTRY])
     path.write_text(path.read_text().replace("'no'", "no"))
@@ -61,7 +78,13 @@ def test_plain_yes_and_no_are_words(tmp_path):
         ({"sha256": "A" * 64}, "sha256"),
         ({"sha256": "a" * 63}, "sha256"),
         ({"size": 0}, "size is 0"),
-        ({"revision": "main"}, "full commit"),
+        ({"revision": "v1.0"}, "full commit"),
+        ({"revision": "main", "sha256": "unknown"}, "full commit"),
+        ({"revision": ""}, "belong together"),
+        ({"repo_id": "", "revision": ""}, "neither repo_id nor mirrors"),
+        ({"filename": "../renderer"}, "no path inside"),
+        ({"filename": "/renderer"}, "no path inside"),
+        ({"keep": ["a"]}, "keep is for pickled"),
         ({"commercial": "perhaps"}, "expected one of yes, no, unclear"),
         ({"format": "exe"}, "format is 'exe'"),
         ({"mirrors": ["http://example.org/x"]}, "https"),

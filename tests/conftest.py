@@ -204,6 +204,9 @@ class _HubHandler(http.server.BaseHTTPRequestHandler):
             return
         wanted = self.headers.get("Range")
         start = int(wanted.split("=")[1].split("-")[0]) if wanted and self.hub.has_ranges else 0
+        if start >= len(content):
+            self._head(416, {})
+            return
         about = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
         body = content[start:]
         self._head(206 if start else 200, about, len(body))

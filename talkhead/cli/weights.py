@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Checkpoints of learned systems: list, pull, verify, path, import.")
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Files or systems, as `talkhead weights list` shows.")
+    list[str] | None, typer.Argument(metavar="NAME", help="Files or systems, as `talkhead weights list` shows.")
 ]
 AcceptLicence = Annotated[
     list[str] | None,
@@ -124,7 +124,7 @@ def path_command(
 @app.command("import", no_args_is_help=True)
 @options.reporting
 def import_command(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER...", help="Weights got elsewhere.")],
+    sources: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER", help="Weights got elsewhere.")],
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Which weights a file is meant to be.")
     ] = None,

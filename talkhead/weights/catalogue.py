@@ -166,28 +166,40 @@ def pull(
     """Bring files, or all files of systems, to this machine; the other arguments are those of `ensure`.
 
     Raises:
-        WeightsError: as `ensure`; the licences of all are checked before the first download.
+        WeightsError: as `ensure`, after everything else was brought; the licences of all are checked before the first
+            download. Files that must be pinned first are left out, with a warning, unless they are named themselves.
     """
-    entries = load_manifest().select(names)
-    accept = list(accept)
+    names, accept = list(names), list(accept)
+    entries = _without_unpinned(load_manifest().select(names), names, pin_copy)
     for entry in entries:
         consent(entry, accept)
     missing = [entry for entry in entries if not standing(entry).is_here]
     if len(missing) > 1 and download:
         log.info("%d files to download, %s", len(missing), megabytes(sum(entry.size for entry in missing)))
-    failed: list[WeightsError] = []
+    failed: dict[str, WeightsError] = {}
     for entry in entries:
         try:
             ensure(entry.name, download=download, accept=accept, pin_copy=pin_copy, progress=progress)
         except WeightsError as error:
-            failed.append(error)
-            if entry is not entries[-1]:
-                log.warning("%s", error.message)
+            if len(entries) == 1:
+                raise
+            log.warning("%s", error.message)
+            failed[entry.name] = error
     if failed:
-        n = len(failed)
-        counted = "" if len(entries) == 1 else f" ({n} of {len(entries)} files could not be had)"
-        raise WeightsError(f"{failed[-1].message}{counted}", hint=failed[-1].hint) from failed[-1]
+        first = next(iter(failed.values()))
+        raise WeightsError(f"{len(failed)} of {len(entries)} files are not here: {', '.join(failed)}", hint=first.hint)
     return tuple(standing(entry) for entry in entries)
+
+
+def _without_unpinned(entries: tuple[WeightFile, ...], named: Iterable[str], pin_copy: bool) -> list[WeightFile]:
+    """Leave out what needs a decision of its own and was only asked for together with the rest of its system."""
+    chosen = []
+    for entry in entries:
+        if pin_copy or entry.name in named or expected_sha256(entry) is not None:
+            chosen.append(entry)
+        else:
+            log.warning("%s is left out: nobody published its sha256; see `weights pull --pin`", entry.name)
+    return chosen
 
 
 def verify(names: Iterable[str] = (), *, progress: Progress | None = None) -> tuple[Standing, ...]:

@@ -12,6 +12,7 @@ import functools
 import http.client
 import inspect
 import logging
+import re
 import time
 import urllib.error
 import urllib.request
@@ -168,8 +169,14 @@ def _hub_errors(entry: WeightFile) -> Iterator[None]:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in (401, 403):
             raise WeightsError(f"{where} refuses (HTTP {status}): log in with `hf auth login`, or HF_TOKEN") from error
-        said = f"HTTP {status}" if status else " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"{where} cannot be read ({said[:200]})") from error
+        said = f"HTTP {status}" if status else _in_words(error)
+        raise WeightsError(f"{where} cannot be read ({said})") from error
+
+
+def _in_words(error: BaseException) -> str:
+    """What an exception says, on one line, without the number of a system error."""
+    text = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
+    return re.sub(r"^\[Errno -?\d+\] ", "", text)[:200]
 
 
 def _bar_class(advance: Callable[[int], None]) -> type:
@@ -248,6 +255,10 @@ def _download(url: str, partial: Path, size: int, advance: Callable[[int], None]
         try:
             _read_rest(url, partial, have, size, advance)
         except urllib.error.HTTPError as error:
+            if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:  # its file is shorter than our part
+                partial.unlink()
+                advance(-have)
+                continue
             if error.code not in TRANSIENT:
                 raise WeightsError(f"{url}: HTTP {error.code} {error.reason}") from error
             problem: Exception = error
@@ -260,8 +271,8 @@ def _download(url: str, partial: Path, size: int, advance: Callable[[int], None]
             return
         silent = silent + 1 if now <= have else 0
         if silent >= ATTEMPTS:
-            reason = getattr(problem, "reason", problem)
-            raise WeightsError(f"{url}: {reason} (after {now:,} of {size:,} bytes)") from problem
+            arrived = f" (after {now:,} of {size:,} bytes)" if now else ""
+            raise WeightsError(f"{url}: {_in_words(problem)}{arrived}") from problem
         log.debug("%s: %s; going on at byte %d", url, problem, now)
         time.sleep(PAUSE_S * 2 ** max(0, silent - 1))
 
@@ -276,7 +287,7 @@ def _read_rest(url: str, partial: Path, have: int, size: int, advance: Callable[
         if length is not None and int(length) != size - have:
             raise WeightsError(f"{url} has {int(length) + have:,} bytes, expected {size:,}")
         with partial.open("ab") as file:
-            while block := response.read1(BLOCK):
+            while block := _next_block(response):
                 if have + len(block) > size:
                     raise WeightsError(f"{url} has more than {size:,} bytes")
                 file.write(block)
@@ -284,9 +295,21 @@ def _read_rest(url: str, partial: Path, have: int, size: int, advance: Callable[
                 advance(len(block))
 
 
+def _next_block(response: Any) -> bytes:
+    try:
+        block: bytes = response.read1(BLOCK)
+    except OSError as error:  # keeps the network's failures apart from those of the disk
+        raise ConnectionError(_in_words(error)) from error
+    return block
+
+
 def _opened(url: str, timeout_s: float, *, start: int = 0, method: str = "GET") -> Any:
     headers = {"User-Agent": f"talkhead/{__version__}", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - https, as the manifest checks
-    return urllib.request.urlopen(request, timeout=timeout_s)  # noqa: S310
+    request = urllib.request.Request(url, headers=headers, method=method)
+    response = urllib.request.urlopen(request, timeout=timeout_s)
+    if url.startswith("https:") and not response.url.startswith("https:"):
+        response.close()
+        raise WeightsError(f"{url} leads to {response.url}, which is not https")
+    return response

@@ -256,6 +256,41 @@ def test_processes_that_pull_the_same_files(hub, shelve, tmp_path, entry):
 def test_pull_goes_on_after_a_failure(hub, shelve, entry):
     shelve("brush", filename="gone.safetensors")
     shelve("canvas")
-    with pytest.raises(WeightsError, match=r"brush.*\(1 of 2 files"):
+    with pytest.raises(WeightsError, match="1 of 2 files are not here: brush") as caught:
         pull(["painter"])
+    assert "weights import" in caught.value.hint
     assert standing(entry("canvas")).state == "verified"
+
+
+def test_what_must_be_pinned_is_left_out_of_a_system(hub, shelve, caplog):
+    shelve("brush")
+    shelve("canvas", at="mirror", sha256="unknown")
+    assert [one.entry.name for one in pull(["painter"])] == ["brush"]
+    assert "canvas is left out" in caplog.text
+    with pytest.raises(WeightsError, match="nobody published"):
+        pull(["canvas"])
+    assert [one.state for one in pull(["painter"], pin_copy=True)] == ["verified", "verified"]
+
+
+def test_a_part_that_is_longer_than_the_mirrors_file(hub, shelve, entry):
+    content = shelve("brush", at="mirror")
+    hub.files["brush.safetensors"] = content[:100]
+    partial = own_path(entry("brush")).with_name("brush.safetensors.partial")
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(content[:1234])
+    with pytest.raises(WeightsError, match="has 100 bytes, expected 5,000"):
+        ensure("brush")
+
+
+def test_a_full_disk_is_not_blamed_on_the_network(hub, shelve, monkeypatch):
+    import errno
+
+    shelve("brush", at="mirror")
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch, "_read_rest", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        ensure("brush")
+    assert caught.value.errno == errno.ENOSPC

@@ -34,8 +34,8 @@ Pin = Annotated[
 def list_command(names: Names = None, *, reporter: Reporter) -> None:
     """Show the known weights by system: size, licence, and whether they are here."""
     from talkhead.systems import NAMES
-    from talkhead.weights.catalogue import megabytes, status
-    from talkhead.weights.manifest import load_manifest
+    from talkhead.weights.catalogue import status
+    from talkhead.weights.manifest import load_manifest, megabytes
 
     found = status(names or ())
     lines = []
@@ -69,7 +69,8 @@ def pull_command(
     reporter: Reporter,
 ) -> None:
     """Download weights, check size and sha256; what is here is checked only."""
-    from talkhead.weights.catalogue import megabytes, presence, pull, status
+    from talkhead.weights.catalogue import presence, pull, status
+    from talkhead.weights.manifest import megabytes
 
     if bool(names) == everything:
         raise UsageError("give names of files or systems, or --all")

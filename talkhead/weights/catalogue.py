@@ -14,7 +14,7 @@ from talkhead.weights import store
 from talkhead.weights.answers import consent, expected_sha256, is_accepted, pin
 from talkhead.weights.fetch import NoProgress, Progress, by_hand, fetch, is_offline, is_reachable
 from talkhead.weights.load import as_safetensors
-from talkhead.weights.manifest import WeightFile, load_manifest
+from talkhead.weights.manifest import WeightFile, load_manifest, megabytes
 from talkhead.weights.store import Standing, standing
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,6 @@ def ensure(
     if refused is not None:
         log.warning("%s; fetching it anew", refused.message)
         store.discard(store.own_path(entry))
-    log.info("downloading %s, %s", name, megabytes(entry.size))
     return fetch(entry, lambda copy: _checked(entry, copy, pin_copy, progress), progress)
 
 
@@ -263,11 +262,6 @@ def import_files(
             log.info("imported %s", one.entry.name)
         raise refused[-1]
     return tuple(done)
-
-
-def megabytes(n_bytes: int) -> str:
-    """A size for people."""
-    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def _checked(entry: WeightFile, copy: Path, pin_copy: bool, progress: Progress) -> None:

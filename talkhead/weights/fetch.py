@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from talkhead import __version__
 from talkhead.errors import TalkheadError, WeightsError
-from talkhead.weights.manifest import WeightFile
+from talkhead.weights.manifest import WeightFile, megabytes
 from talkhead.weights.store import BLOCK, discard, own_path, remember, sha256_of
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ def fetch(entry: WeightFile, check: Check, progress: Progress | None = None) -> 
     """
     if is_offline():
         raise WeightsError(f"{entry.name} is not here, and HF_HUB_OFFLINE forbids downloads", hint=by_hand(entry))
+    log.info("downloading %s, %s", entry.name, megabytes(entry.size))
     failures = []
     for address, download in _sources(entry):
         with (progress or NoProgress()).stage(f"fetching {entry.name}", entry.size, "bytes") as advance:

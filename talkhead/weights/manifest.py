@@ -237,6 +237,11 @@ def load_manifest() -> Manifest:
         raise WeightsError(f"damaged manifest: {error.message}", hint="reinstall talkhead") from error
 
 
+def megabytes(n_bytes: int) -> str:
+    """A size for people."""
+    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
+
+
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise InputError(f"name {name!r} may hold lower-case letters, digits, '.', '_' and '-' only")

@@ -126,11 +126,12 @@ def test_missing_file_and_revision(hub, shelve):
 
 
 def test_nobody_answers(hub, shelve, monkeypatch):
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download
 
     shelve("brush", at="hub mirror", mirrors=["https://127.0.0.1:9/brush.safetensors"])
     nowhere = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nowhere)
+    for module in (constants, file_download):
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", nowhere, raising=False)
     with pytest.raises(WeightsError, match="cannot download brush: someone/painter on the Hub cannot be read"):
         ensure("brush")
     assert not presence(["brush"], probe=True).is_downloadable

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 # Frames of 40 ms by which each picture is later than its sound; found once, with several predictors.
 OFFSETS = {"talking_hdtf_512_25fps": -2.3, "driving_expressions": -6.5, "talk_sync_a": 0.9, "talk_sync_b": 1.9}
-LEAST_MEAN = {"opening": 0.52, "width": 0.57, "chin": 0.47}
-LEAST_OPENING, LEAST_WIDTH, LEAST_CHIN = 0.36, 0.42, 0.30  # of any clip
+LEAST_MEAN = {"opening": 0.60, "width": 0.60, "chin": 0.50}
+LEAST_OPENING, LEAST_WIDTH, LEAST_CHIN = 0.50, 0.45, 0.35  # of any clip
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_lips_close_when_the_real_ones_do(scores):
     n_true, n_predicted = sum(c.n_true for c in counts), sum(c.n_predicted for c in counts)
     recall, chance = (sum(getattr(c, name) * c.n_true for c in counts) / n_true for name in ("recall", "chance"))
     precision = sum(c.precision * c.n_predicted for c in counts) / n_predicted
-    assert recall > max(0.7, chance + 0.05)
-    assert precision > 0.7
+    assert recall > max(0.76, chance + 0.1)
+    assert precision > 0.76
 
 
 def test_lips_of_a_rendered_face_follow_speech(clips, media, tmp_path):
@@ -77,6 +77,6 @@ def test_lips_of_a_rendered_face_follow_speech(clips, media, tmp_path):
     assert abs(len(made) - len(true)) <= 1
     n = min(len(made), len(true))
     score = score_lips(made.mouth, true.mouth, loudness(AudioStream(path), n), offset=OFFSETS["driving_expressions"])
-    assert score.opening.rs0 > 0.52 and score.width.rs0 > 0.7 and score.chin.rs0 > 0.5
+    assert score.opening.rs0 > 0.55 and score.width.rs0 > 0.7 and score.chin.rs0 > 0.4
     assert abs(score.opening.rs_lag) <= 1
     assert score.silence_opening < 0.1

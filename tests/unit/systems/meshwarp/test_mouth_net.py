@@ -1,5 +1,8 @@
+import json
+
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from talkhead.audio.mel import mel_spectrogram
 from talkhead.media.audio import Waveform
@@ -73,3 +76,13 @@ def test_shipped_weights_fit_and_react():
         assert out.shape == (40, len(CHANNELS))
         assert np.isfinite(out).all()
         assert (np.abs(out - forward(np.zeros_like(x), member)).max(0) > 0.01).all()
+
+
+def test_the_shipped_file_says_where_it_comes_from():
+    with safe_open(mouth_net.WEIGHTS_FILE, "numpy") as file:
+        metadata = file.metadata()
+    assert {"made_by", "commit", "data", "engines", "seed", "config", "channels", "licence"} <= set(metadata)
+    assert len(metadata["commit"]) == 40 and metadata["channels"].split() == list(CHANNELS)
+    assert len(load_members()) == json.loads(metadata["config"])["members"]
+    scores = json.loads(metadata["scores"])
+    assert all(-1 <= row["lip_rs0_opening"] <= 1 for row in scores.values()) and len(scores) >= 4

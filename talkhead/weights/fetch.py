@@ -10,7 +10,6 @@ import contextlib
 import errno
 import functools
 import http.client
-import inspect
 import logging
 import re
 import time
@@ -24,7 +23,7 @@ from typing import Any, Protocol
 from talkhead import __version__
 from talkhead.errors import TalkheadError, WeightsError
 from talkhead.weights.manifest import WeightFile, megabytes
-from talkhead.weights.store import BLOCK, discard, own_path, remember, sha256_of
+from talkhead.weights.store import BLOCK, discard, hub_path, own_path, remember, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,10 @@ PAUSE_S = 1.0  # before the second attempt; doubled before each further one
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 
 Check = Callable[[Path], None]
+
+
+class _BrokenError(WeightsError):
+    """A connection that failed, and may not the next time."""
 
 
 class Progress(Protocol):
@@ -111,23 +114,42 @@ def _sources(entry: WeightFile) -> Iterator[tuple[str, Callable[[Check, Callable
 
 
 def _from_hub(entry: WeightFile, check: Check, advance: Callable[[int], None]) -> Path:
+    _look_up(entry, TIMEOUT_S)
+    bar = _bar_class(advance)
+    had_copy = hub_path(entry) is not None
+    path = _hub_download(entry, bar, force=False)
+    try:
+        check(path)
+    except WeightsError:
+        if not had_copy:
+            discard(path)
+            raise
+    else:
+        return path
+    path = _hub_download(entry, bar, force=True)
+    try:
+        check(path)
+    except WeightsError:
+        discard(path)
+        raise
+    return path
+
+
+def _hub_download(entry: WeightFile, bar: type, *, force: bool) -> Path:
     from huggingface_hub import hf_hub_download
 
-    _look_up(entry, TIMEOUT_S)
-    options: dict[str, Any] = {"repo_id": entry.repo_id, "filename": entry.filename, "revision": entry.revision}
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-        options["tqdm_class"] = _bar_class(advance)
-    for force in (False, True):  # a bad copy may have been in the cache before
-        with _hub_errors(entry):
-            path = Path(hf_hub_download(**options, force_download=force))
+    for attempt in range(ATTEMPTS):  # not every huggingface_hub goes on by itself after every kind of failure
         try:
-            check(path)
-        except WeightsError:
-            if force:
-                discard(path)
+            with _hub_errors(entry):
+                found = hf_hub_download(
+                    entry.repo_id, entry.filename, revision=entry.revision, force_download=force, tqdm_class=bar
+                )
+                return Path(found)
+        except _BrokenError as error:
+            if attempt == ATTEMPTS - 1:
                 raise
-        else:
-            return path
+            log.debug("%s; once more", error.message)
+            time.sleep(PAUSE_S * 2**attempt)
     raise AssertionError
 
 
@@ -171,7 +193,8 @@ def _hub_errors(entry: WeightFile) -> Iterator[None]:
         if status in (401, 403):
             raise WeightsError(f"{where} refuses (HTTP {status}): log in with `hf auth login`, or HF_TOKEN") from error
         said = f"HTTP {status}" if status else _in_words(error)
-        raise WeightsError(f"{where} cannot be read ({said})") from error
+        kind = WeightsError if status else _BrokenError
+        raise kind(f"{where} cannot be read ({said})") from error
 
 
 def _in_words(error: BaseException) -> str:
@@ -184,11 +207,19 @@ def _bar_class(advance: Callable[[int], None]) -> type:
     """A class that huggingface_hub takes for a progress bar, and that hands the bytes on."""
     from huggingface_hub.utils.tqdm import tqdm
 
+    done = 0
+
     class Bar(tqdm):  # type: ignore[misc,unused-ignore]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
+            nonlocal done
             super().__init__(*args, **kwargs | {"disable": True})  # type: ignore[no-untyped-call,unused-ignore]
+            start = int(kwargs.get("initial") or 0)
+            advance(start - done)  # a new attempt has a new bar
+            done = start
 
         def update(self, n: float | None = 1) -> bool | None:
+            nonlocal done
+            done += int(n or 0)
             advance(int(n or 0))
             return None
 

@@ -64,8 +64,10 @@ def test_a_branch_is_found_again(hub, shelve):
 def test_the_hub_goes_on_where_the_connection_broke(hub, shelve):
     content = shelve("brush")
     hub.cut = [3000]
-    assert ensure("brush").read_bytes() == content
+    watch = Watch()
+    assert ensure("brush", progress=watch).read_bytes() == content
     assert [part for _, part in hub.bodies()] == [None, "bytes=3000-"]
+    assert sum(watch.steps["fetching brush"][1:]) == 5000
 
 
 def test_tampered_on_the_hub(hub, shelve, entry):
@@ -85,6 +87,7 @@ def test_tampered_on_the_way(hub, shelve, entry, monkeypatch):
     hub.files["someone/painter/brush.safetensors"] = content[::-1]
     with pytest.raises(WeightsError, match=r"is not brush: its sha256"):
         ensure("brush")
+    assert len(hub.bodies()) == 1
     assert standing(entry("brush")).state == "missing", "a bad file does not stay"
     hub.files["someone/painter/brush.safetensors"] = content
     assert ensure("brush").read_bytes() == content

@@ -121,7 +121,6 @@ def pose(
         trans=trans.astype(np.float32),
         gaze=gaze,
         relative=frozenset({"rot", "trans", "gaze"} if fixate else {"rot", "trans"}),
-        params={"style": style, "motion": float(motion), "seed": int(seed), "reference": reference is not None},
     )
 
 

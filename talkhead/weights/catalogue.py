@@ -136,11 +136,14 @@ def ensure(
 
 
 def path(name: str, *, download: bool = False) -> Path:
-    """Where some weights lie, ready for use; downloads only if told to.
+    """Where some weights lie, ready for use; downloads only if told to. Bundled ones lie in the package.
 
     Raises:
         WeightsError: as `ensure`.
     """
+    for part in load_manifest().bundled:
+        if part.name == name:
+            return Path(__file__).parents[1] / part.path
     return ensure(name, download=download)
 
 

@@ -184,3 +184,8 @@ def test_a_pinned_import(hub, shelve, tmp_path):
         import_files([file])
     import_files([file], pin_copy=True)
     assert ensure("brush", download=False).read_bytes() == content[::-1]
+
+
+def test_bundled_weights_lie_in_the_package():
+    lies = path("meshwarp-mouth")
+    assert lies.name == "meshwarp_mouth.safetensors" and lies.is_file()

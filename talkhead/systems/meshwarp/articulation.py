@@ -165,9 +165,12 @@ def _decoded(channels: F64, cues: _Cues) -> F64:
     close = np.clip((heard["close"] - 0.3) / 0.35, 0.0, 1.0)
     tuck = np.clip((heard["tuck"] - 0.15) / 0.45, 0.0, 1.0) * (1.0 - close)
     contact = (1.0 - 0.9 * close) * (1.0 - 0.7 * tuck)
+    parted = np.minimum(OPEN_GAIN * widened("open", OPEN_EXPANSION, OPEN_CUE * cues.open, 2.0), 1.25)
+    lowered = np.minimum(JAW_GAIN * widened("jaw", 1.3, JAW_CUE * cues.jaw, 2.0), 1.3)
     tracks = {
-        "open": np.minimum(OPEN_GAIN * widened("open", OPEN_EXPANSION, OPEN_CUE * cues.open, 2.0), 1.25) * contact,
-        "jaw": np.minimum(JAW_GAIN * widened("jaw", 1.3, JAW_CUE * cues.jaw, 2.0), 1.3),
+        # Contact comes last: the silence of a long p is no pause in which the mouth waits open.
+        "open": _waiting(parted, cues.is_speech) * contact,
+        "jaw": _waiting(lowered, cues.is_speech),
         "wide": widened("wide", 1.5) * (1.0 - 0.5 * close),
         "pucker": widened("pucker", 1.5),
         "funnel": widened("funnel", 1.4),
@@ -177,5 +180,4 @@ def _decoded(channels: F64, cues: _Cues) -> F64:
         "lower": widened("lower", 1.5) * contact,
         "tongue": widened("tongue", 1.5),
     }
-    tracks |= {name: _waiting(tracks[name], cues.is_speech) for name in ("open", "jaw")}
     return np.stack([tracks[f.name] for f in fields(MouthTracks)], -1)

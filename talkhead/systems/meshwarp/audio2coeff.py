@@ -58,7 +58,7 @@ def audio2coeff(
     """What a face does while it speaks: mouth, blinks, small eye movements, brow accents.
 
     Args:
-        speech: mono speech, any length; read twice at most, never held.
+        speech: mono speech, any length; read three times, never held.
         fps: frames per second. seed: of blinks, gaze and brows; the mouth does not depend on it.
         model: face model with the named controls; default the built-in one.
         articulation: how carefully the mouth speaks, 0 = mumbled .. 2 = over-articulated (see `enunciated`).

@@ -56,9 +56,14 @@ def read_mat(path: str | os.PathLike[str], fps: float = DEFAULT_FPS) -> Coeffs:
         exp=rows[:, _EXP].copy(),
         rot=rows[:, _ANGLES].copy(),
         trans=rows[:, _TRANS].copy(),
-        scale=(_FOCAL / np.maximum(_DISTANCE - rows[:, 69], 1.0)).astype(np.float32),
+        scale=apparent_scale(rows[:, 69]),
         size=np.array([_SIDE, _SIDE], np.float32),
     )
+
+
+def apparent_scale(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Pixels per unit of a head in the aligned picture, by the third coordinate of its translation, (T,)."""
+    return (_FOCAL / np.maximum(_DISTANCE - depth, 1.0)).astype(np.float32)
 
 
 def write_mat(path: str | os.PathLike[str], coeffs: Coeffs, overwrite: bool = False) -> None:

@@ -54,7 +54,12 @@ def change_control(coeffs: Coeffs, name: str, curve: Curve, mode: Mode, space: S
     """
     space = _known_space(coeffs, space, name)
     if name not in space.controls:
-        raise UsageError(f"space {space.name} has no control {name!r}", hint="it has " + " ".join(space.controls))
+        hint = (
+            f"it has {' '.join(space.controls)}"
+            if space.controls
+            else ("it has none: exp-pcN moves its components, and edit --space converts to a space with names")
+        )
+        raise UsageError(f"space {space.name} has no control {name!r}", hint=hint)
     coeffs = _with_exp(coeffs, space)
     exp = _array(coeffs.exp)
     wanted = _combined(along_control(exp, space, name), curve, mode)

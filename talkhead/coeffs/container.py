@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.coeffs.layout import MAYBE_RELATIVE, PER_CLIP, PER_FRAME, TENSORS
+from talkhead.coeffs.layout import EXTRA_OF, MAYBE_RELATIVE, PER_CLIP, PER_FRAME, TENSORS, is_per_frame
 from talkhead.errors import CoeffFileError, UsageError
 
 F32 = npt.NDArray[np.float32]
@@ -101,7 +101,7 @@ class Coeffs:
     def at(self, frames: slice | npt.NDArray[np.intp]) -> Coeffs:
         """A copy with only these frames (a slice or an index array); per-clip tensors stay."""
         cut = {name: value[frames] for name, value in self.tensors().items() if name in PER_FRAME}
-        extra = {k: v[frames] if v.ndim and len(v) == self.n_frames else v for k, v in self.extra.items()}
+        extra = {k: v[frames] if is_per_frame(k, v.shape, self.n_frames) else v for k, v in self.extra.items()}
         n_frames = len(range(self.n_frames)[frames]) if isinstance(frames, slice) else len(frames)
         return self.replace(n_frames=n_frames, extra=extra, **cut)
 
@@ -110,7 +110,7 @@ class Coeffs:
 
         The common length is the longer one's: a shorter track holds its last frame. A single frame has no rate of its
         own and takes the other's. `id` and `exp` need equal spaces. A tongue goes with its expression: an `exp` that
-        comes without one takes the old one away.
+        comes without one takes the old one away; so do other tracks with the extra tensors that belong to them.
 
         Raises:
             UsageError: rates differ. CoeffFileError: the spaces differ and both carry codes.
@@ -127,6 +127,7 @@ class Coeffs:
         n_frames = max(self.n_frames, other.n_frames)
         mine, theirs = self.held(n_frames), other.held(n_frames)
         kept: dict[str, F32 | None] = {**mine.tensors()}
+        extra = {k: v for k, v in mine.extra.items() if EXTRA_OF.get(k) not in other.tensors()}
         if other.exp is not None:
             kept["tongue"] = None
         return self.replace(
@@ -134,7 +135,7 @@ class Coeffs:
             fps=fps,
             n_frames=n_frames,
             relative=(self.relative - other.tensors().keys()) | other.relative,
-            extra=dict(mine.extra) | dict(theirs.extra),
+            extra=extra | dict(theirs.extra),
             au_names=self.au_names if other.au is None else other.au_names,
             source_sha256=self.source_sha256 or other.source_sha256,
             params=dict(self.params) | dict(other.params),

@@ -1,4 +1,4 @@
-"""Codes of one face model as codes of another: a table that whoever knows two models fills."""
+"""Codes of one face model as codes of another: `talkhead.pipelines.convert` knows both models and hands in the way."""
 
 from __future__ import annotations
 
@@ -8,35 +8,25 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import space_family
 from talkhead.errors import UsageError
 
-Conversion = Callable[[Coeffs], Coeffs]
-_conversions: dict[tuple[str, str], Conversion] = {}
+Conversion = Callable[[Coeffs, str], Coeffs]
+"""Coefficients and the name of a space (with or without its hash) -> the same motion in codes of that space."""
 
 
-def register_conversion(source: str, target: str, conversion: Conversion) -> None:
-    """Make `conversion` the way from one space to another.
-
-    Args:
-        source, target: space names without their hashes, e.g. `bfm`, `meshwarp`. conversion: returns coefficients
-            whose `space` is the target's full name.
-    """
-    _conversions[source, target] = conversion
+def needs_conversion(coeffs: Coeffs, target: str) -> bool:
+    """Whether the codes mean something else than in the target; without codes there is nothing to convert."""
+    return (coeffs.id is not None or coeffs.exp is not None) and space_family(coeffs.space) != space_family(target)
 
 
-def convert_space(coeffs: Coeffs, target: str) -> Coeffs:
+def convert_space(coeffs: Coeffs, target: str, conversion: Conversion | None = None) -> Coeffs:
     """The same motion in the codes of another space; coefficients without codes come back as they are.
 
     Args:
-        coeffs: any. target: name of the space, with or without its hash.
+        coeffs: any. target: name of the space, with or without its hash. conversion: knows the way.
     Raises:
-        UsageError: nobody knows the way.
+        UsageError: nobody knows the way. Others: as `conversion`.
     """
-    source, target = space_family(coeffs.space), space_family(target)
-    if source == target or (coeffs.id is None and coeffs.exp is None):
+    if not needs_conversion(coeffs, target):
         return coeffs
-    if (source, target) not in _conversions:
-        known = sorted(b for a, b in _conversions if a == source)
-        raise UsageError(
-            f"no conversion from space {source} to {target}",
-            hint="known targets: " + ", ".join(known) if known else f"nothing converts from {source} yet",
-        )
-    return _conversions[source, target](coeffs)
+    if conversion is None:
+        raise UsageError(f"no conversion from space {space_family(coeffs.space)} to {space_family(target)}")
+    return conversion(coeffs, target)

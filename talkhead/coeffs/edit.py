@@ -31,7 +31,7 @@ from talkhead.coeffs.change import (
     scale_pose,
 )
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.convert import convert_space
+from talkhead.coeffs.convert import Conversion, convert_space
 from talkhead.coeffs.keyframes import Keyframes
 from talkhead.coeffs.layout import Space
 from talkhead.coeffs.retime import cut, resample, stretch
@@ -232,12 +232,14 @@ def parse_edit(name: str, text: str = "") -> Edit:
     return Edit(name=name, mode=mode, keyframes=_keyframes(name, text))
 
 
-def apply_edits(coeffs: Coeffs, edits: Iterable[Edit], *, space: Space | None = None) -> Coeffs:
+def apply_edits(
+    coeffs: Coeffs, edits: Iterable[Edit], *, space: Space | None = None, conversion: Conversion | None = None
+) -> Coeffs:
     """Apply edits in their fixed order (top of this file); a track that is missing is made, as an offset.
 
     Args:
         coeffs: any. edits: in any order; of two that set the same thing the later wins. space: of the codes; needed by
-            `exp-pcN`, named controls and `mirror`.
+            `exp-pcN`, named controls and `mirror`. conversion: knows the way to other spaces; needed by `space`.
     Returns:
         New coefficients. `landmarks`, measured on the unedited motion, are dropped when the motion changed.
     Raises:
@@ -249,13 +251,13 @@ def apply_edits(coeffs: Coeffs, edits: Iterable[Edit], *, space: Space | None = 
         coeffs = cut(coeffs, times.get("start", 0.0), times.get("end"))
     for edit in ordered:
         if edit.name not in times:
-            coeffs = _apply(coeffs, edit, space)
+            coeffs = _apply(coeffs, edit, space, conversion)
     if coeffs.landmarks is not None and len(coeffs.tensors()) > 1 and any(edit.kind.stales for edit in ordered):
         coeffs = coeffs.replace(landmarks=None)
     return coeffs
 
 
-def _apply(coeffs: Coeffs, edit: Edit, space: Space | None) -> Coeffs:
+def _apply(coeffs: Coeffs, edit: Edit, space: Space | None, conversion: Conversion | None) -> Coeffs:
     name = edit.name
     if name == "retime":
         return _retime(coeffs, edit.word)
@@ -267,7 +269,7 @@ def _apply(coeffs: Coeffs, edit: Edit, space: Space | None) -> Coeffs:
     if name == "smooth":
         return smooth(coeffs, edit.number)
     if name == "space":
-        return convert_space(coeffs, edit.word)
+        return convert_space(coeffs, edit.word, conversion)
     assert edit.keyframes is not None
     curve = edit.keyframes.at(len(coeffs), coeffs.fps)
     if name == "neutral":

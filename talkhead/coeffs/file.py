@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.layout import FORMAT, FORMAT_VERSION, PER_FRAME, TENSORS, space_family
+from talkhead.coeffs.layout import FORMAT, FORMAT_VERSION, TENSORS, is_per_frame, space_family
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.files import atomic_output
 
@@ -163,8 +163,8 @@ class CoeffReader:
         arrays = {}
         with _failures_named(str(self.path)):
             for name, shape in self.header.shapes.items():
-                per_frame = name in PER_FRAME or (name not in TENSORS and shape[:1] == (len(self),))
-                arrays[name] = self._file.get_slice(name)[start:stop] if per_frame else self._file.get_tensor(name)
+                whole = not is_per_frame(name, shape, len(self))
+                arrays[name] = self._file.get_tensor(name) if whole else self._file.get_slice(name)[start:stop]
             return _coeffs(self.header, arrays, stop - start)
 
     def windows(self, n_frames: int) -> Iterator[Coeffs]:

@@ -66,8 +66,22 @@ TENSORS: Mapping[str, TensorSpec] = {
 }
 PER_FRAME = frozenset(name for name, spec in TENSORS.items() if spec.shape[0] == "T")
 PER_CLIP = frozenset(TENSORS) - PER_FRAME
+# Extra tensors that files of the space `bfm` carry (docs/coefficient-file.md): (64,) and (6,) of the face that relative
+# tracks were made for; (T, 3) of the picture that each frame was measured in; (80,) and (27,) of the photo's look.
+REFERENCE_EXP, REFERENCE_POSE, ALIGNMENT = "reference_exp", "reference_pose", "alignment"
+EXTRA_OF: Mapping[str, str] = {
+    REFERENCE_EXP: "exp", REFERENCE_POSE: "rot", ALIGNMENT: "trans", "tex": "id", "gamma": "id",
+}  # fmt: skip
+"""Known extra tensor -> the track it belongs to: another file's track takes it away."""
+CLIP_EXTRAS = frozenset(EXTRA_OF) - {ALIGNMENT}
+"""Those with one value for the whole clip, however long they are."""
 # Tracks that may be offsets from the source's own rest; closed lids and a raised tongue are always absolute.
 MAYBE_RELATIVE = frozenset({"exp", "rot", "trans", "scale", "gaze"})
+
+
+def is_per_frame(name: str, shape: tuple[int, ...], n_frames: int) -> bool:
+    """Whether the first axis of a tensor, known or not, counts frames."""
+    return name in PER_FRAME or (name not in PER_CLIP | CLIP_EXTRAS and shape[:1] == (n_frames,))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.interpolate import monotone_cubic
-from talkhead.coeffs.layout import PER_FRAME
+from talkhead.coeffs.layout import PER_FRAME, is_per_frame
 from talkhead.coeffs.rotation import rot_of_vectors, vectors_about_mean
 from talkhead.errors import UsageError
 
@@ -74,5 +74,5 @@ def _at_positions(coeffs: Coeffs, positions: npt.NDArray[np.float64]) -> Coeffs:
             changes[name] = rot_of_vectors(monotone_cubic(frames, vectors, positions), mean)
         elif name in PER_FRAME:
             changes[name] = monotone_cubic(frames, track, positions).astype(np.float32)
-    extra = {k: v[nearest] if v.ndim and len(v) == len(coeffs) else v for k, v in coeffs.extra.items()}
+    extra = {k: v[nearest] if is_per_frame(k, v.shape, len(coeffs)) else v for k, v in coeffs.extra.items()}
     return coeffs.replace(n_frames=len(positions), extra=extra, **changes)

@@ -1,24 +1,26 @@
 import pytest
 
-from talkhead.coeffs import convert
-from talkhead.coeffs.convert import convert_space, register_conversion
+from talkhead.coeffs.convert import convert_space, needs_conversion
+from talkhead.coeffs.edit import apply_edits, parse_edit
 from talkhead.errors import UsageError
 
 
-@pytest.fixture(autouse=True)
-def _own_table(monkeypatch):
-    monkeypatch.setattr(convert, "_conversions", {})
+def test_without_a_way_it_is_refused(motion):
+    assert needs_conversion(motion, "bfm")
+    with pytest.raises(UsageError, match="no conversion from space toy to bfm"):
+        convert_space(motion, "bfm")
 
 
-def test_an_unknown_way_is_refused_and_known_ones_named(motion):
-    with pytest.raises(UsageError, match="no conversion from space toy to bfm") as failure:
-        convert_space(motion, "bfm")
-    assert "nothing converts" in str(failure.value.hint)
-    register_conversion("toy", "flame", lambda c: c.replace(space="flame-1"))
-    with pytest.raises(UsageError) as failure:
-        convert_space(motion, "bfm")
-    assert "flame" in str(failure.value.hint)
-    assert convert_space(motion, "flame-1").space == "flame-1"
+def test_the_way_is_taken_once_and_last(motion):
+    asked = []
+
+    def conversion(coeffs, target):
+        asked.append((coeffs.n_frames, target))
+        return coeffs.replace(space="flame-1")
+
+    found = apply_edits(motion, [parse_edit("space", "flame"), parse_edit("end", "1")], conversion=conversion)
+    assert found.space == "flame-1"
+    assert asked == [(25, "flame")]
 
 
 def test_nothing_to_convert(motion):

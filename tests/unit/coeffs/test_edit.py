@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from talkhead.coeffs import convert
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.edit import EDITS, Edit, apply_edits, edit_kind, is_edit, parse_edit
 from talkhead.coeffs.retime import stretch
@@ -246,12 +245,12 @@ def test_identity_of_another_file(motion, edit):
         edit(motion, Edit(name="id-from", coeffs=other.replace(space="other-1")))
 
 
-def test_space_is_converted_last(motion, edit, monkeypatch):
-    monkeypatch.setattr(convert, "_conversions", {("toy", "big"): lambda c: c.replace(space="big-1", exp=2 * c.exp)})
-    result = edit(motion, ("space", "big"), ("exp-pc1", "=1"))
+def test_space_is_converted_last(motion, space):
+    edits = [parse_edit("space", "big"), parse_edit("exp-pc1", "=1")]
+    result = apply_edits(motion, edits, space=space, conversion=lambda c, to: c.replace(space=f"{to}-1", exp=2 * c.exp))
     assert (result.space, result.exp[0, 0]) == ("big-1", 8)
     with pytest.raises(UsageError, match="no conversion from space toy to bfm"):
-        edit(motion, ("space", "bfm"))
+        apply_edits(motion, [parse_edit("space", "bfm")], space=space)
 
 
 def test_landmarks_go_when_the_motion_changes(motion, edit):

@@ -184,22 +184,6 @@ def test_openface_bridges_failures_and_keeps_one_face(tmp_path):
         read_openface(_write_csv(tmp_path / "of.csv", columns))
 
 
-def test_mat_rows(tmp_path):
-    rows = np.random.default_rng(0).normal(size=(5, 73)).astype(np.float32)
-    savemat(tmp_path / "c.mat", {"coeff_3dmm": rows, "full_3dmm": np.arange(257, dtype=np.float32)[None]})
-    motion = read_mat(tmp_path / "c.mat")
-    assert (motion.space, motion.fps, len(motion)) == ("bfm", 25, 5)
-    np.testing.assert_array_equal(motion.exp, rows[:, :64])
-    np.testing.assert_array_equal(motion.rot, rows[:, 64:67])
-    np.testing.assert_array_equal(motion.trans, rows[:, 67:70])
-    np.testing.assert_array_equal(motion.id, np.arange(80))
-    np.testing.assert_allclose(motion.scale, 1015 / (10 - rows[:, 69]), rtol=1e-6)
-    write_mat(tmp_path / "d.mat", motion)
-    back = read_mat(tmp_path / "d.mat")
-    np.testing.assert_array_equal(back.exp, motion.exp)
-    assert back.id is None
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -86,9 +86,9 @@ def fill(
     """Put checkpoint tensors into a network, in place, strictly.
 
     Args:
-        module: network, on any device. tensors: by published key. rename: (pattern, replacement) of regular
-            expressions, applied to each key in order, that lead to our names. skip: keys that fully match are knowingly
-            left out. name: of the network, for messages.
+        module: network, on any device; on `meta` it takes the tensors themselves, not copies. tensors: by published
+            key. rename: (pattern, replacement) of regular expressions, applied to each key in order, that lead to our
+            names. skip: keys that fully match are knowingly left out. name: of the network, for messages.
     Raises:
         WeightsError: keys that are missing, not known, or of another shape; the first few are named.
     """
@@ -110,7 +110,7 @@ def fill(
     ]
     if problems:
         raise WeightsError(f"the checkpoint does not fit {name}: it {'; '.join(problems)}")
-    module.load_state_dict(given, strict=True, assign=False)
+    module.load_state_dict(given, strict=True, assign=any(value.is_meta for value in expected.values()))
 
 
 def _listed(what: str, keys: set[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Frames -> better frames: faces restored, pictures enlarged; for what any system renders."""

@@ -1,4 +1,4 @@
-"""`FaceModel`: a mean face with identity and expression bases, and the built-in one (docs/face-model.md).
+"""A mean face with identity and expression bases: any (`ShapeModel`), the built-in one (docs/face-model.md).
 
 Axes after loading: x image right (the subject's left), y up, z to the camera; recentred on the vertex centroid; 1 unit
 is 100 mm and the mean's outer eye corners are 0.9 units apart.
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from talkhead.face.topology import INNER_LIP_LOWER, INNER_LIP_UPPER, LANDMARKS_6
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+M = TypeVar("M", bound="ShapeModel")
 
 FORMAT = "talkhead.face_model"
 FORMAT_VERSION = 1
@@ -35,17 +36,14 @@ _TENSORS = ("mean", "id_basis", "exp_basis", "id_std", "exp_std", "exp_mirror", 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FaceModel:
-    """A morphable model: `shape = mean + id @ id_basis + exp @ exp_basis`.
+class ShapeModel:
+    """A morphable shape of any topology: `shape = mean + id @ id_basis + exp @ exp_basis`.
 
     Attributes:
-        space: name of its codes, their standard deviations, named controls, mirror matrix.
-        mean: (V, 3). id_basis: (n_id, V, 3). exp_basis: (n_exp, V, 3); both orthonormal as rows of 3 V numbers, and
-            free of rigid motion and scale as seen by `pose_weights`.
-        triangles: (F, 3) int32, counter-clockwise seen from the camera. uv: (V, 2) in [0, 1], v down.
-        landmarks68: (68,) vertices of the iBUG points.
-        pose_weights: (V,) how much each vertex says about the head's pose.
-        unit_mm: millimetres of one unit. provenance: what the statistics came from.
+        space: name of its codes and their standard deviations.
+        mean: (V, 3). id_basis: (n_id, V, 3). exp_basis: (n_exp, V, 3).
+        triangles: (F, 3) int32, counter-clockwise seen from the camera. landmarks68: (68,) vertices of the iBUG points.
+        unit_mm: millimetres of one unit.
     """
 
     space: Space
@@ -53,11 +51,8 @@ class FaceModel:
     id_basis: F32
     exp_basis: F32
     triangles: npt.NDArray[np.int32]
-    uv: F32
     landmarks68: npt.NDArray[np.int32]
-    pose_weights: F32
     unit_mm: float = UNIT_MM
-    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def n_id(self) -> int:
@@ -90,7 +85,7 @@ class FaceModel:
         """What an expression adds to a face: (..., n_exp) -> (..., V, 3), model units."""
         return _combine("exp", exp, self.exp_basis)
 
-    def as_view(self, n_id: int, n_exp: int) -> FaceModel:
+    def as_view(self: M, n_id: int, n_exp: int) -> M:
         """The same model with other code lengths: components are cut from the end, or padded with exact zeros.
 
         A network that wants 80 + 64 numbers gets them; a code cut by a view is shorter, a padded column does nothing.
@@ -106,6 +101,23 @@ class FaceModel:
         return dataclasses.replace(
             self, space=space, id_basis=_resized(self.id_basis, n_id), exp_basis=_resized(self.exp_basis, n_exp)
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaceModel(ShapeModel):
+    """A morphable model of the 478 mesh points, with lids and irises that `face3d.eyes` moves.
+
+    Attributes:
+        space, mean, id_basis, exp_basis, triangles, landmarks68, unit_mm: as in `ShapeModel`; the bases are orthonormal
+            as rows of 3 V numbers, and free of rigid motion and scale as seen by `pose_weights`.
+        uv: (V, 2) in [0, 1], v down.
+        pose_weights: (V,) how much each vertex says about the head's pose.
+        provenance: what the statistics came from.
+    """
+
+    uv: F32
+    pose_weights: F32
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @functools.lru_cache(maxsize=1)

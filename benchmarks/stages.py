@@ -52,13 +52,15 @@ def render_rates(face: Path, motion: Path, folder: Path) -> dict[str, float]:
     """Preparing a photo (seconds), drawing frames, encoding them, and both at once as commands do it."""
     from talkhead.media.video import VideoWriter
     from talkhead.pipelines.choose import choose_system
+    from talkhead.pipelines.config import Machine, RenderSettings
 
-    system = choose_system("meshwarp", "render", "cpu")
+    settings = RenderSettings(machine=Machine(system="meshwarp", device="cpu"))
+    system = choose_system(settings.machine, "render")
     coeffs = read_motion(motion)
     source = open_source(face)
-    open_renderer(system, source, device="cpu", dtype="auto", size=None, framing="full")
+    open_renderer(system, source, settings)
     start = time.perf_counter()
-    renderer = open_renderer(system, source, device="cpu", dtype="auto", size=None, framing="full")
+    renderer = open_renderer(system, source, settings)
     rates = {"prepare_s": time.perf_counter() - start}
     drive = Drive(coeffs=coeffs)
     rates["render"] = rate(renderer.render(drive))

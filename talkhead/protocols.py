@@ -6,9 +6,10 @@ whose `run.py` builds the stages it lists. Commands know these protocols only, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ import numpy.typing as npt
 from talkhead.audio.framing import Speech as Speech
 from talkhead.coeffs.container import Coeffs
 from talkhead.face.landmarks import Landmarks
+
+if TYPE_CHECKING:
+    from talkhead.media.video import Clip
 
 Stage = Literal["extract", "audio2coeff", "pose", "render", "reenact", "frontalize"]
 
@@ -27,7 +31,11 @@ class SystemInfo:
     Attributes:
         name: the word users type. paper: citation or one line. licence: of the code and of the weights.
         stages: which stages `run` builds. spaces: coefficient spaces its renderer understands.
-        weights: names of entries of the weights manifest; empty when it needs none.
+        weights: names of the entries of the weights manifest that it needs with its default options; empty when it
+            needs none. sizes: sides of the pictures its renderer draws, pixels; empty: any size.
+        understands: words its stages are given only because they are listed here. `render`: `preprocess`, `blend`,
+            `yaw`, `pitch`, `roll` (degrees, as text). Speech: `phonemes`, `ref_eyeblink`, `ref_pose` (`Coeffs`); and
+            `face`: `reference` is the face that will speak instead of a manner of moving.
         module: import path of the module with `build_<stage>(device=...)` functions.
     """
 
@@ -37,7 +45,13 @@ class SystemInfo:
     stages: tuple[Stage, ...]
     spaces: tuple[str, ...]
     weights: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    understands: frozenset[str] = frozenset()
     module: str
+
+    def reads(self, space: str) -> bool:
+        """Whether its renderer understands codes of a space, given by its name with or without hash."""
+        return any(space == own or space.startswith(f"{own}-") for own in self.spaces)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,20 +77,56 @@ class Drive:
     features: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
-class AudioToCoeffs(Protocol):
-    """Speech -> `exp` and `eyelid` (maybe `tongue`, `gaze`) tracks, relative to the source's rest (`Coeffs.relative`).
+class Weights(Protocol):
+    """Where a stage gets its weights from: the name of a manifest entry -> path of a safetensors file.
 
-    Options: `articulation`, `exp_scale`, `blinks` as in `talkhead.audio2coeff`, and `phonemes` (`PhoneTiming`) where
-    somebody knows them.
+    Raises:
+        WeightsError: they are not here and cannot or may not be fetched.
+    """
+
+    def __call__(self, name: str) -> Path: ...
+
+    def has(self, name: str) -> bool:
+        """Whether they are here already."""
+        ...
+
+
+class Extractor(Protocol):
+    """Pixels -> coefficients in the space of a system."""
+
+    def photo(self, source: Source, *, fps: float, landmarks: bool = False, like: Coeffs | None = None) -> Coeffs:
+        """One frame, absolute.
+
+        `landmarks`: also keep the 68 points. `like`: coefficients to be compared with these; where they show the same
+        person, a system may measure the photo by what it knows from them.
+        """
+        ...
+
+    def video(self, clip: Clip, found: Iterable[Landmarks | None], *, landmarks: bool = False) -> Coeffs:
+        """All frames, absolute; `found` are the faces of the frames, None where there is none.
+
+        `params["frames_without_face"]` counts those. Raises FaceNotFoundError if no frame shows a face.
+        """
+        ...
+
+
+class AudioToCoeffs(Protocol):
+    """Speech -> an `exp` track, relative to the source's rest (`Coeffs.relative`), perhaps `eyelid tongue gaze`.
+
+    Options: `articulation`, `exp_scale`, `blinks` as in `talkhead.audio2coeff`; and what `SystemInfo.understands`:
+    `phonemes` (`PhoneTiming`) where somebody knows them; `reference`, `Coeffs` of the face that will speak (without one
+    `exp` may be absolute); `ref_eyeblink`, `Coeffs` of a clip whose blinks are taken.
     """
 
     def __call__(self, speech: Speech, *, fps: float, seed: int, **options: Any) -> Coeffs: ...
 
 
 class AudioToPose(Protocol):
-    """Speech -> `rot` and `trans` (maybe `gaze`) tracks relative to the source's own pose, starting at zero.
+    """Speech -> `rot` and `trans` (maybe `gaze`) tracks relative to the source's own pose, starting at rest.
 
-    Options: `style` (name or number), `motion` (factor), `reference` (`Coeffs` of a head to move like, or None).
+    Options: `style` (name or number), `motion` (factor), `reference` (`Coeffs` of a head to move like, or None; of the
+    face that will speak where `SystemInfo.understands` `face`); `ref_pose`, `Coeffs` of a clip whose head motion is
+    taken, where it is understood.
     """
 
     def __call__(self, speech: Speech, *, fps: float, seed: int, **options: Any) -> Coeffs: ...
@@ -86,16 +136,21 @@ class Renderer(Protocol):
     """One prepared source; `render` may be called many times.
 
     `size` is (width, height) of the frames. Frames are (H, W, 3) uint8 RGB, a fresh array each, `len(drive.coeffs)`
-    of them, made one at a time.
+    of them, made one at a time. `rest_coeffs` are the source's own, one frame, absolute: what relative motion adds to.
     """
 
     @property
     def size(self) -> tuple[int, int]: ...
 
+    def rest_coeffs(self) -> Coeffs: ...
+
     def render(self, drive: Drive) -> Iterator[npt.NDArray[np.uint8]]: ...
 
 
 class RendererFactory(Protocol):
-    """Prepares a source (network weights, textures, mattes) for rendering."""
+    """Prepares a source (network weights, textures, mattes) for rendering.
+
+    Options: `size`, `framing`, and those that `SystemInfo.understands`; the ones nobody set are left out.
+    """
 
     def __call__(self, source: Source, **options: Any) -> Renderer: ...

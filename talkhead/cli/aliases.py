@@ -18,10 +18,11 @@ RENAMED = {
     "--expression_scale": "--exp-scale",
     "--ref_pose": "--ref-pose",
     "--ref_eyeblink": "--ref-eyeblink",
-    "--background_enhancer": "--background-enhancer",
+    "--enhancer": "--enhance",
+    "--background_enhancer": "--enhance-background",
 }
+ENHANCERS = {"RestoreFormer": "restoreformer", "realesrgan": "realesrgan-x2"}  # where the names differ
 ANGLES = {"--input_yaw": "--yaw", "--input_pitch": "--pitch", "--input_roll": "--roll"}
-PREPROCESS = {"crop": "crop", "extcrop": "crop", "resize": "full", "full": "full", "extfull": "full"}
 _OPTION = re.compile(r"--(?P<name>[a-z][a-z0-9-]*?)(?:(?P<step>[-+*]?)=(?P<value>.*))?", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(\.\d*)?|-?\.\d+")
 
@@ -30,7 +31,7 @@ def normalized(argv: list[str]) -> list[str]:
     """The arguments as our own parser wants them.
 
     Raises:
-        UsageError: a SadTalker option with a value it never had.
+        UsageError: a SadTalker option without its value.
     """
     if not argv:
         return argv
@@ -56,7 +57,7 @@ def from_sadtalker(argv: list[str]) -> list[str]:
             out += [ANGLES[arg], ",".join(argv[i + 1 : i + 1 + count])]
             for _ in range(count):
                 next(rest)
-        elif arg in ("--source_image", "--driven_audio", "--preprocess", *RENAMED):
+        elif arg in ("--source_image", "--driven_audio", *RENAMED):
             if value is None:
                 raise UsageError(f"{arg} needs a value")
             next(rest)
@@ -64,10 +65,8 @@ def from_sadtalker(argv: list[str]) -> list[str]:
                 face = [value]
             elif arg == "--driven_audio":
                 audio = [value]
-            elif arg == "--preprocess":
-                out += ["--framing", _framing(value)]
             else:
-                out += [RENAMED[arg], value]
+                out += [RENAMED[arg], ENHANCERS.get(value, value) if arg.endswith("enhancer") else value]
         elif arg == "--still":
             out += ["--pose-style", "still"]
         elif arg == "--cpu":
@@ -112,11 +111,5 @@ def _is_value(text: str | None) -> bool:
 def _split_equals(arg: str) -> list[str]:
     """`--source_image=a.png` -> two parts; only for the names that are rewritten."""
     name, equals, value = arg.partition("=")
-    known = equals and name in ("--source_image", "--driven_audio", "--preprocess", *RENAMED, *ANGLES)
+    known = equals and name in ("--source_image", "--driven_audio", *RENAMED, *ANGLES)
     return [name, value] if known else [arg]
-
-
-def _framing(preprocess: str) -> str:
-    if preprocess not in PREPROCESS:
-        raise UsageError(f"--preprocess is {preprocess!r}", hint=f"SadTalker's choices are {', '.join(PREPROCESS)}")
-    return PREPROCESS[preprocess]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from talkhead.cli import options
-from talkhead.cli.options import SPEAKING
 from talkhead.cli.report import Reporter
 from talkhead.errors import MediaError, UsageError
 from talkhead.pipelines.config import DEFAULTS
 
-log = logging.getLogger(__name__)
-
 
 @options.reporting
+@options.rendering
 def command(
     face: options.Face,
     audio: options.Audio,
@@ -28,8 +25,6 @@ def command(
         str | None, typer.Option("--result-dir", metavar="FOLDER", help="Instead of -o: write FACE_AUDIO.mp4 there.")
     ] = None,
     fps: options.Fps = DEFAULTS.fps,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
     exp_scale: options.ExpScale = DEFAULTS.exp_scale,
     articulation: options.Articulation = DEFAULTS.articulation,
     phonemes: options.Phonemes = None,
@@ -39,44 +34,14 @@ def command(
     pose_style: options.PoseStyle = DEFAULTS.pose_style,
     pose_scale: options.PoseScale = DEFAULTS.pose_scale,
     reference: options.Reference = None,
-    ref_pose: Annotated[
-        str | None,
-        typer.Option(
-            "--ref-pose",
-            metavar="CLIP|COEFFS",
-            help="Take the head motion of this clip, played to and fro.",
-            rich_help_panel=SPEAKING,
-        ),
-    ] = None,
+    ref_pose: options.RefPose = None,
     ref_eyeblink: options.RefEyeblink = None,
-    yaw: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DEGREES",
-            help="Set the head's turn: a value, t:v,t:v keyframes, or v,v,v over the whole speech.",
-            rich_help_panel=SPEAKING,
-        ),
-    ] = None,
-    pitch: Annotated[
-        str | None, typer.Option(metavar="DEGREES", help="Set the head's nod.", rich_help_panel=SPEAKING)
-    ] = None,
-    roll: Annotated[
-        str | None, typer.Option(metavar="DEGREES", help="Set the head's tilt.", rich_help_panel=SPEAKING)
-    ] = None,
-    enhancer: Annotated[str | None, typer.Option("--enhancer", hidden=True)] = None,
-    background_enhancer: Annotated[str | None, typer.Option("--background-enhancer", hidden=True)] = None,
-    size: options.Size = None,
-    framing: options.FramingOption = options.Framing.full,
-    face_choice: options.FaceChoice = DEFAULTS.face,
-    crf: options.Crf = DEFAULTS.crf,
-    codec: options.CodecOption = None,
-    no_mark: options.NoMark = False,
-    visible_mark: options.VisibleMark = False,
-    system: options.System = DEFAULTS.system,
-    device: options.Device = DEFAULTS.device,
-    dtype: options.DtypeOption = options.Dtype.auto,
+    yaw: options.Yaw = None,
+    pitch: options.Pitch = None,
+    roll: options.Roll = None,
     seed: options.Seed = DEFAULTS.seed,
     *,
+    words: dict[str, Any],
     reporter: Reporter,
 ) -> None:
     """Make a photo speak: FACE + AUDIO -> video.
@@ -85,22 +50,14 @@ def command(
     """
     from talkhead.pipelines.animate import animate
 
-    if enhancer or background_enhancer:
-        log.warning("there is no enhancer here: the video is as sharp as the photo")
-    if dry_run and result_dir and not Path(result_dir).is_dir():
+    if words["dry_run"] and result_dir and not Path(result_dir).is_dir():
         raise UsageError(f"--dry-run makes no folder, and {result_dir} is not there yet")
     result = animate(
         face,
         audio,
         _output(output, result_dir, face, audio),
-        system=system,
-        device=options.checked_device(device),
-        dtype=dtype.value,
         seed=seed,
         fps=fps,
-        size=size,
-        framing=framing.value,
-        face_choice=face_choice,
         exp_scale=exp_scale,
         articulation=articulation,
         phonemes=phonemes,
@@ -115,13 +72,8 @@ def command(
         yaw=yaw,
         pitch=pitch,
         roll=roll,
-        crf=crf,
-        codec=codec.value if codec else None,
-        mark=not no_mark,
-        visible_mark=visible_mark,
-        overwrite=overwrite,
-        dry_run=dry_run,
         progress=reporter,
+        **words,
     )
     options.report_result(reporter, result)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+import typer
+
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
 from talkhead.pipelines.config import DEFAULTS
 
 
 @options.reporting
+@options.computing
 def command(
     audio: options.Audio,
     output: options.CoeffOutput = "-",
@@ -19,27 +24,30 @@ def command(
     transcript: options.Transcript = None,
     blinks: options.Blinks = True,
     ref_eyeblink: options.RefEyeblink = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="PHOTO|CLIP|COEFFS",
+            help="The face that will speak, for systems that ask for it (sadtalker).",
+            rich_help_panel=options.SPEAKING,
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
-    system: options.System = DEFAULTS.system,
-    device: options.Device = DEFAULTS.device,
-    dtype: options.DtypeOption = options.Dtype.auto,
     seed: options.Seed = DEFAULTS.seed,
     *,
+    machine: dict[str, Any],
     reporter: Reporter,
 ) -> None:
     """Make mouth and eyelids move with speech: AUDIO -> coefficients."""
     from talkhead.pipelines.audio2coeff import audio2coeff
 
-    options.checked_device(device)
     if not dry_run:
         options.refuse_terminal(output)
     coeffs = audio2coeff(
         audio,
         output,
-        system=system,
-        device=device,
-        dtype=dtype.value,
         seed=seed,
         fps=fps,
         exp_scale=exp_scale,
@@ -49,8 +57,10 @@ def command(
         transcript=transcript,
         blinks=blinks,
         ref_eyeblink=ref_eyeblink,
+        reference=reference,
         overwrite=overwrite,
         dry_run=dry_run,
         progress=reporter,
+        **machine,
     )
     options.report_coeffs(reporter, output, coeffs, written=not dry_run)

@@ -26,6 +26,7 @@ class EditCommand(TyperCommand):
 
 
 @options.reporting
+@options.rendering
 def command(
     inputs: Annotated[
         list[str] | None,
@@ -42,25 +43,14 @@ def command(
         ),
     ] = "-",
     edits: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
     fps: Annotated[
         float | None,
         typer.Option(
             "--fps", min=1, max=240, help="Frames per second of a photo's video.", show_default=f"{DEFAULTS.fps:g}"
         ),
     ] = None,
-    size: options.Size = None,
-    framing: options.FramingOption = options.Framing.full,
-    face_choice: options.FaceChoice = DEFAULTS.face,
-    crf: options.Crf = DEFAULTS.crf,
-    codec: options.CodecOption = None,
-    no_mark: options.NoMark = False,
-    visible_mark: options.VisibleMark = False,
-    system: options.System = DEFAULTS.system,
-    device: options.Device = DEFAULTS.device,
-    dtype: options.DtypeOption = options.Dtype.auto,
     *,
+    words: dict[str, Any],
     reporter: Reporter,
 ) -> None:
     """Change expression, pose, eyes or timing of coefficient files, or of a photo."""
@@ -75,36 +65,18 @@ def command(
             raise UsageError("a photo is edited alone; to move it by coefficient files use render")
         if output == "-":
             raise UsageError("no output given", hint="add -o OUT.png")
-        result = edit_photo(
-            files[0],
-            changes,
-            output,
-            fps=fps or DEFAULTS.fps,
-            system=system,
-            device=options.checked_device(device),
-            dtype=dtype.value,
-            size=size,
-            framing=framing.value,
-            face_choice=face_choice,
-            crf=crf,
-            codec=codec.value if codec else None,
-            mark=not no_mark,
-            visible_mark=visible_mark,
-            overwrite=overwrite,
-            dry_run=dry_run,
-            progress=reporter,
-        )
+        result = edit_photo(files[0], changes, output, fps=fps or DEFAULTS.fps, progress=reporter, **words)
         options.report_result(reporter, result)
         return
     if fps is not None:
         raise UsageError("--fps is for the video of a photo", hint=f"--retime {fps:g}fps changes coefficients")
-    if dry_run:
-        check_coeff_output(output, overwrite=overwrite, inputs=files)
+    if words["dry_run"]:
+        check_coeff_output(output, overwrite=words["overwrite"], inputs=files)
         coeffs = edit(files, changes)
         options.report_coeffs(reporter, output, coeffs, written=False)
         return
     options.refuse_terminal(output)
-    options.report_coeffs(reporter, output, edit(files, changes, output, overwrite=overwrite))
+    options.report_coeffs(reporter, output, edit(files, changes, output, overwrite=words["overwrite"]))
 
 
 OWN_OPTIONS = options.names_of(command) | {"--help"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,18 +12,21 @@ from talkhead.pipelines.config import DEFAULTS
 
 
 @options.reporting
+@options.computing
 def command(
     face: Annotated[str, typer.Argument(metavar="PHOTO|VIDEO", help="Picture of a face, or a video of one.")],
     output: options.CoeffOutput = "-",
     fps: options.FpsOrSource = f"{DEFAULTS.fps:g}",
     landmarks: Annotated[bool, typer.Option("--landmarks", help="Also store 68 points a frame.")] = False,
     space: Annotated[
-        str | None, typer.Option("--space", metavar="NAME", help="Convert the codes to this space.")
+        str | None,
+        typer.Option("--space", metavar="NAME", help="Codes of this space: bfm is SadTalker's; converted if need be."),
     ] = None,
     face_choice: options.FaceChoice = DEFAULTS.face,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     *,
+    machine: dict[str, Any],
     reporter: Reporter,
 ) -> None:
     """Read shape, expression, pose, eyelids and gaze off a face: PHOTO or VIDEO -> coefficients."""
@@ -42,6 +45,7 @@ def command(
         face_choice=face_choice,
         overwrite=overwrite,
         progress=reporter,
+        **machine,
     )
     options.report_coeffs(reporter, output, coeffs)
     return None

@@ -16,7 +16,7 @@ import typer
 from talkhead.cli import report
 from talkhead.cli.report import Reporter
 from talkhead.errors import UsageError
-from talkhead.pipelines.config import MAX_POSE_SCALE, MAX_SIZE, MIN_SIZE, Result
+from talkhead.pipelines.config import DEFAULTS, MAX_POSE_SCALE, MAX_SIZE, MIN_SIZE, Result
 
 if TYPE_CHECKING:
     from talkhead.coeffs.container import Coeffs
@@ -49,6 +49,23 @@ class Framing(str, Enum):
 
     full = "full"
     crop = "crop"
+
+
+class Preprocess(str, Enum):
+    """SadTalker's words for what of the photo is drawn."""
+
+    crop = "crop"
+    extcrop = "extcrop"
+    resize = "resize"
+    full = "full"
+    extfull = "extfull"
+
+
+class Blend(str, Enum):
+    """How a drawn head goes back into the whole picture."""
+
+    feather = "feather"
+    poisson = "poisson"
 
 
 class MotionMode(str, Enum):
@@ -112,7 +129,83 @@ FaceChoice = Annotated[
     ),
 ]
 FramingOption = Annotated[
-    Framing, typer.Option("--framing", help="The whole picture, or a square around the head.", rich_help_panel=PICTURE)
+    Framing | None,
+    typer.Option(
+        "--framing",
+        help="The whole picture, or a square around the head.",
+        show_default="full; sadtalker: crop",
+        rich_help_panel=PICTURE,
+    ),
+]
+PreprocessOption = Annotated[
+    Preprocess | None,
+    typer.Option(
+        "--preprocess",
+        help="SadTalker's finer word for --framing: full and extfull put the drawn head back into the whole picture.",
+        rich_help_panel=PICTURE,
+    ),
+]
+BlendOption = Annotated[
+    Blend | None,
+    typer.Option(
+        "--blend",
+        help="How the head goes back: with a soft border, or by Poisson blending as SadTalker does.",
+        show_default="feather",
+        rich_help_panel=PICTURE,
+    ),
+]
+Enhance = Annotated[
+    str | None,
+    typer.Option(
+        "--enhance",
+        metavar="gfpgan|restoreformer|codeformer",
+        help="Restore the face of every frame.",
+        rich_help_panel=PICTURE,
+    ),
+]
+EnhanceStrength = Annotated[
+    float,
+    typer.Option(
+        "--enhance-strength", min=0, max=1, help="How much of the restored face is taken.", rich_help_panel=PICTURE
+    ),
+]
+EnhanceBackground = Annotated[
+    str | None,
+    typer.Option(
+        "--enhance-background", metavar="NAME", help="Upscale the rest of every frame too.", rich_help_panel=PICTURE
+    ),
+]
+NoDownload = Annotated[
+    bool, typer.Option("--no-download", help="Fetch no weights from the network.", rich_help_panel=MACHINE)
+]
+AcceptLicence = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-licence",
+        metavar="NAME",
+        help="Accept a licence of weights, e.g. CC-BY-NC-4.0.",
+        rich_help_panel=MACHINE,
+    ),
+]
+Yaw = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEGREES",
+        help="Set the head's turn: a value, t:v,t:v keyframes, or v,v,v over the whole motion. 0 is as in the photo;"
+        " with sadtalker frontal.",
+        rich_help_panel=SPEAKING,
+    ),
+]
+Pitch = Annotated[str | None, typer.Option(metavar="DEGREES", help="Set the head's nod.", rich_help_panel=SPEAKING)]
+Roll = Annotated[str | None, typer.Option(metavar="DEGREES", help="Set the head's tilt.", rich_help_panel=SPEAKING)]
+RefPose = Annotated[
+    str | None,
+    typer.Option(
+        "--ref-pose",
+        metavar="CLIP|COEFFS",
+        help="Take the head motion of this clip, played to and fro; sadtalker adds it to the speech's own.",
+        rich_help_panel=SPEAKING,
+    ),
 ]
 ExpScale = Annotated[
     float,
@@ -162,7 +255,8 @@ PoseStyle = Annotated[
     typer.Option(
         "--pose-style",
         metavar="NAME|NUMBER",
-        help="How the head moves: still, calm, natural, lively, presenter, or a person's number 0..45.",
+        help="How the head moves: still, calm, natural, lively, presenter, or a person's number 0..45;"
+        " sadtalker: still or 0..45.",
         rich_help_panel=SPEAKING,
     ),
 ]
@@ -177,7 +271,7 @@ Reference = Annotated[
     typer.Option(
         "--reference",
         metavar="CLIP|COEFFS",
-        help="Move the head in the manner of this clip of at least 3 s.",
+        help="Move the head in the manner of this clip of at least 3 s; for sadtalker: the face that will speak.",
         rich_help_panel=SPEAKING,
     ),
 ]
@@ -234,6 +328,74 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
 
     run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
     return run
+
+
+# What every computing command, and every command that makes pictures, asks for: parameter, type, default.
+_MACHINE: tuple[tuple[str, Any, Any], ...] = (
+    ("system", System, DEFAULTS.system),
+    ("device", Device, DEFAULTS.device),
+    ("dtype", DtypeOption, Dtype.auto),
+    ("no_download", NoDownload, False),
+    ("accept_licence", AcceptLicence, None),
+)
+_PICTURE: tuple[tuple[str, Any, Any], ...] = (
+    ("overwrite", Overwrite, False),
+    ("dry_run", DryRun, False),
+    ("size", Size, None),
+    ("framing", FramingOption, None),
+    ("preprocess", PreprocessOption, None),
+    ("blend", BlendOption, None),
+    ("face_choice", FaceChoice, DEFAULTS.face),
+    ("enhance", Enhance, None),
+    ("enhance_strength", EnhanceStrength, 1.0),
+    ("enhance_background", EnhanceBackground, None),
+    ("crf", Crf, DEFAULTS.crf),
+    ("codec", CodecOption, None),
+    ("no_mark", NoMark, False),
+    ("visible_mark", VisibleMark, False),
+)
+
+
+def computing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Machine`; it gets them as `machine`, keywords of the public functions."""
+    return _with_options(command, "machine", _MACHINE)
+
+
+def rendering(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `RenderSettings`; it gets them as `words`, keywords of the public functions."""
+    return _with_options(command, "words", (*_PICTURE, *_MACHINE))
+
+
+def _with_options(
+    command: Callable[..., None], name: str, options: tuple[tuple[str, Any, Any], ...]
+) -> Callable[..., None]:
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != name]
+    positional = [p for p in own if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    keyword = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    shared = [
+        inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for option, annotation, default in options
+    ]
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        given = {option: arguments.pop(option) for option, _, _ in options}
+        command(**arguments, **{name: _as_keywords(given)})
+
+    run.__signature__ = signature.replace(parameters=[*positional, *shared, *keyword])  # type: ignore[attr-defined]
+    return run
+
+
+def _as_keywords(given: dict[str, Any]) -> dict[str, Any]:
+    """Values of options as the public functions take them."""
+    words = {key: value.value if isinstance(value, Enum) else value for key, value in given.items()}
+    words["device"] = checked_device(words["device"])
+    words["download"] = not words.pop("no_download")
+    words["accept_licences"] = words.pop("accept_licence") or ()
+    if "no_mark" in words:
+        words["mark"] = not words.pop("no_mark")
+    return words
 
 
 def names_of(command: Callable[..., None]) -> frozenset[str]:

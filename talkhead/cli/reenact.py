@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ TRANSFER = "Transfer"
 
 
 @options.reporting
+@options.rendering
 def command(
     face: options.Face,
     driving: Annotated[str, typer.Argument(metavar="DRIVING", help="Video of the person who drives.")],
@@ -22,8 +23,6 @@ def command(
     audio: Annotated[
         str | None, typer.Option("--audio", metavar="PATH", help="Sound track instead of the driving video's.")
     ] = None,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
     motion: Annotated[
         options.MotionMode,
         typer.Option(
@@ -45,17 +44,8 @@ def command(
             rich_help_panel=TRANSFER,
         ),
     ] = DEFAULTS.face,
-    size: options.Size = None,
-    framing: options.FramingOption = options.Framing.full,
-    face_choice: options.FaceChoice = DEFAULTS.face,
-    crf: options.Crf = DEFAULTS.crf,
-    codec: options.CodecOption = None,
-    no_mark: options.NoMark = False,
-    visible_mark: options.VisibleMark = False,
-    system: options.System = DEFAULTS.system,
-    device: options.Device = DEFAULTS.device,
-    dtype: options.DtypeOption = options.Dtype.auto,
     *,
+    words: dict[str, Any],
     reporter: Reporter,
 ) -> None:
     """Move a photo as a person in a video moves: FACE + DRIVING -> video."""
@@ -70,18 +60,7 @@ def command(
         motion_scale=motion_scale,
         driver_face=driver_face,
         fps=options.parse_fps(fps),
-        system=system,
-        device=options.checked_device(device),
-        dtype=dtype.value,
-        size=size,
-        framing=framing.value,
-        face_choice=face_choice,
-        crf=crf,
-        codec=codec.value if codec else None,
-        mark=not no_mark,
-        visible_mark=visible_mark,
-        overwrite=overwrite,
-        dry_run=dry_run,
         progress=reporter,
+        **words,
     )
     options.report_result(reporter, result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from talkhead.pipelines.config import DEFAULTS
 
 
 @options.reporting
+@options.rendering
 def command(
     face: options.Face,
     motion: Annotated[
@@ -32,19 +33,15 @@ def command(
         int | None,
         typer.Option("--frame", min=0, metavar="N", help="Only frame N, from 0.", show_default="0 for a picture"),
     ] = None,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
-    size: options.Size = None,
-    framing: options.FramingOption = options.Framing.full,
-    face_choice: options.FaceChoice = DEFAULTS.face,
-    crf: options.Crf = DEFAULTS.crf,
-    codec: options.CodecOption = None,
-    no_mark: options.NoMark = False,
-    visible_mark: options.VisibleMark = False,
-    system: options.System = DEFAULTS.system,
-    device: options.Device = DEFAULTS.device,
-    dtype: options.DtypeOption = options.Dtype.auto,
+    still: Annotated[
+        bool, typer.Option("--still", help="Leave the head as it is in the photo.", rich_help_panel=options.SPEAKING)
+    ] = False,
+    exp_scale: options.ExpScale = DEFAULTS.exp_scale,
+    yaw: options.Yaw = None,
+    pitch: options.Pitch = None,
+    roll: options.Roll = None,
     *,
+    words: dict[str, Any],
     reporter: Reporter,
 ) -> None:
     """Move a photo by coefficient files: FACE + COEFFS -> video, picture or folder."""
@@ -56,18 +53,12 @@ def command(
         output,
         audio=audio,
         frame=frame,
-        system=system,
-        device=options.checked_device(device),
-        dtype=dtype.value,
-        size=size,
-        framing=framing.value,
-        face_choice=face_choice,
-        crf=crf,
-        codec=codec.value if codec else None,
-        mark=not no_mark,
-        visible_mark=visible_mark,
-        overwrite=overwrite,
-        dry_run=dry_run,
+        still=still,
+        exp_scale=exp_scale,
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
         progress=reporter,
+        **words,
     )
     options.report_result(reporter, result)

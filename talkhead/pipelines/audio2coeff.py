@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from talkhead.audio.phonemes import PhonemeSet, PhoneTiming
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import UsageError
-from talkhead.pipelines.choose import build, choose_system
-from talkhead.pipelines.config import DEFAULTS, check_options
+from talkhead.pipelines.borrow import borrowed_eyelids, open_reference
+from talkhead.pipelines.choose import build, choose_system, understood
+from talkhead.pipelines.config import DEFAULTS, Job, Machine, MachineKeywords, check_options, check_scale
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, name_of, open_speech, stamped
 from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
 from talkhead.pipelines.progress import NoProgress, Progress
-from talkhead.protocols import AudioToCoeffs, Speech
+from talkhead.protocols import Speech, SystemInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Phonemes = PathLike | PhoneTiming
 AUTOMATIC = "auto"  # a transcript that is to be recognised
@@ -26,9 +30,6 @@ def audio2coeff(
     audio: Audio,
     output: PathLike | None = None,
     *,
-    system: str = DEFAULTS.system,
-    device: str = DEFAULTS.device,
-    dtype: str = DEFAULTS.dtype,
     seed: int = DEFAULTS.seed,
     fps: float = DEFAULTS.fps,
     exp_scale: float = DEFAULTS.exp_scale,
@@ -38,9 +39,11 @@ def audio2coeff(
     transcript: PathLike | None = None,
     blinks: bool = True,
     ref_eyeblink: Motion | None = None,
+    reference: Motion | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
+    **machine: Unpack[MachineKeywords],
 ) -> Coeffs:
     """Make the expression track of speech, relative to the face that will speak.
 
@@ -51,24 +54,30 @@ def audio2coeff(
         phonemes: when which sounds are spoken, as an aligner wrote it (see `read_phonemes`); phoneme_set: their
             alphabet. transcript: instead, the English words or a file with them, or "auto" for the words that
             pocketsphinx hears; it aligns them.
-        ref_eyeblink: clip or coefficients whose eyelids are taken instead, repeated as needed. dry_run: write nothing.
+        ref_eyeblink: clip or coefficients whose eyelids are taken instead, repeated as needed.
+        reference: photo, clip or coefficients of the face that will speak, for systems that ask for it (sadtalker);
+            others do not need it. dry_run: write nothing. machine: who computes, and where; see `Machine`.
     Returns:
-        `exp` (relative), `eyelid`, perhaps `tongue` and `gaze`.
+        `exp` (relative; sadtalker's without a reference is absolute), perhaps `eyelid`, `tongue` and `gaze`.
     Raises:
         MediaError: the sound cannot be read. InputError: phonemes or transcript are unreadable or do not fit it.
         UsageError: a system that cannot do this, or a number out of range. EnvironmentProblem: no pocketsphinx.
+        WeightsError: of a learned system.
     """
     check_options(seed=seed)
-    check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink, phonemes, transcript])
-    speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript)
-    chosen = choose_system(system, "audio2coeff", device)
-    listen = build(chosen, "audio2coeff", device=device, dtype=dtype)
+    check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink, reference, phonemes, transcript])
+    speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript, ref_eyeblink)
+    job = Job(machine=Machine.of(machine), fps=fps, seed=seed, progress=progress or NoProgress())
+    chosen = choose_system(job.machine, "audio2coeff")
+    own = None
+    if "face" in chosen.understands:
+        own = None if reference is None else open_reference(reference, fps, chosen, job.machine)
+    elif reference is not None:
+        _LOG.info("%s speaks alike for every face; the reference changes nothing", chosen.name)
     with open_speech(audio) as opened:
-        coeffs = expression_of(opened.speech, listen, fps, seed, speaking, progress or NoProgress())
-        if ref_eyeblink is not None:
-            coeffs = with_eyelids(coeffs, ref_eyeblink)
+        coeffs = expression_of(opened.speech, chosen, speaking, job, reference=own)
         params = {"system": chosen.name, "seed": seed, "fps": fps, **speaking.params()}
-        params["ref_eyeblink"] = name_of(ref_eyeblink)
+        params["reference"] = name_of(reference)
         coeffs = stamped(coeffs, "audio2coeff", params, opened.path)
     return coeffs if dry_run else write_if_asked(coeffs, output, overwrite=overwrite)
 
@@ -79,7 +88,7 @@ class Speaking:
 
     Attributes:
         exp_scale, articulation, blinks: as in `audio2coeff`. phonemes: timed sounds. transcript: words and their
-            source.
+            source. ref_eyeblink: clip or coefficients whose blinks are taken.
     """
 
     exp_scale: float
@@ -87,6 +96,7 @@ class Speaking:
     blinks: bool
     phonemes: PhoneTiming | None = None
     transcript: tuple[str, str] | None = None
+    ref_eyeblink: Motion | None = None
 
     @classmethod
     def of(
@@ -97,15 +107,17 @@ class Speaking:
         phonemes: Phonemes | None,
         phoneme_set: PhonemeSet,
         transcript: PathLike | None,
+        ref_eyeblink: Motion | None,
     ) -> Speaking:
         """Options checked and files read, before any work.
 
         Raises:
-            UsageError: both phonemes and transcript. InputError: a file is unreadable.
+            UsageError: both phonemes and transcript, or a negative strength. InputError: a file is unreadable.
         """
         from talkhead.audio.align import read_transcript
         from talkhead.audio.phoneme_files import read_phonemes
 
+        check_scale("exp_scale", exp_scale)
         if phonemes is not None and transcript is not None:
             raise UsageError("phonemes and a transcript are two answers to one question; give one")
         if phonemes is not None and not isinstance(phonemes, PhoneTiming):
@@ -116,6 +128,7 @@ class Speaking:
             blinks=blinks,
             phonemes=phonemes,
             transcript=None if transcript is None else read_transcript(transcript),
+            ref_eyeblink=ref_eyeblink,
         )
 
     @property
@@ -147,29 +160,39 @@ class Speaking:
             "blinks": self.blinks,
             "phonemes": None if self.phonemes is None else self.phonemes.source,
             "transcript": None if self.transcript is None else AUTOMATIC if self.is_automatic else self.transcript[1],
+            "ref_eyeblink": name_of(self.ref_eyeblink),
         }
 
 
 def expression_of(
-    speech: Speech, listen: AudioToCoeffs, fps: float, seed: int, speaking: Speaking, progress: Progress
+    speech: Speech, system: SystemInfo, speaking: Speaking, job: Job, *, reference: Coeffs | None
 ) -> Coeffs:
-    """Run a system's `AudioToCoeffs`; a system hears of phonemes only where there are some."""
-    timing = speaking.timing(speech, progress)
-    known = {} if timing is None else {"phonemes": timing}
-    with progress.stage("listen", None):
-        return listen(
+    """Run a system's `AudioToCoeffs`; it hears of phonemes and references only where there are some.
+
+    Args:
+        speech: what is said. system: who listens. speaking: how to speak. job: where and how fast.
+        reference: of the face that will speak, for systems that understand `face`.
+    Raises:
+        UsageError: the system knows nothing of phonemes, and some were given.
+    """
+    known: dict[str, Any] = understood(system, {"phonemes": speaking.timing(speech, job.progress)})
+    listen = build(system, "audio2coeff", job.machine, job.progress)
+    if reference is not None:
+        known["reference"] = reference
+    borrowed = speaking.ref_eyeblink
+    if borrowed is not None and "ref_eyeblink" in system.understands:
+        known["ref_eyeblink"] = open_reference(borrowed, job.fps, system, job.machine)
+        borrowed = None
+    with job.progress.stage("listen", None):
+        coeffs: Coeffs = listen(
             speech,
-            fps=fps,
-            seed=seed,
+            fps=job.fps,
+            seed=job.seed,
             articulation=speaking.articulation,
             exp_scale=speaking.exp_scale,
             blinks=speaking.blinks,
             **known,
         )
-
-
-def with_eyelids(coeffs: Coeffs, reference: Motion) -> Coeffs:
-    """The same motion with the eyelids of a reference, over and over until the end."""
-    from talkhead.pipelines.borrow import borrowed_eyelids
-
-    return coeffs.replace(eyelid=borrowed_eyelids(reference, len(coeffs), coeffs.fps))
+    if borrowed is None:
+        return coeffs
+    return coeffs.replace(eyelid=borrowed_eyelids(borrowed, len(coeffs), coeffs.fps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import numpy.typing as npt
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import CoeffFileError
 from talkhead.geometry import euler_to_matrix, matrix_to_euler
-from talkhead.pipelines.inputs import Motion, name_of
+from talkhead.pipelines.choose import weights_for
+from talkhead.pipelines.config import Machine
+from talkhead.pipelines.inputs import Motion, name_of, read_motion
+from talkhead.protocols import SystemInfo
 
 _TURN_S = 0.6  # a head played to and fro takes this long to turn back
 _JOIN_S, _JOIN_WITHIN_S = 0.3, 4.0  # eyelids: calm time around a join, and how far from the clip's ends it may lie
@@ -18,22 +22,32 @@ _LOSS = 0.1  # leaving out as much of the clip as a join takes is as bad as this
 _HOW_TO_MAKE = "give a clip of a face, or make coefficients of one: talkhead extract CLIP -o REF"
 
 
-def open_reference(reference: Motion, fps: float) -> Coeffs:
-    """Motion to learn from or to borrow: coefficients, or a video that is tracked first.
+def open_reference(
+    reference: Motion, fps: float, system: SystemInfo | None = None, machine: Machine | None = None
+) -> Coeffs:
+    """Motion to learn from or to borrow: coefficients, or a photo or video that is measured first.
 
     Args:
-        reference: coefficients, a coefficient file, or a video. fps: rate to bring it to.
+        reference: coefficients, a coefficient file, or a picture or video. fps: rate to bring it to.
+        system: whose space the codes shall be in; None leaves them. machine: where that system computes.
     Raises:
-        MediaError: neither. FaceNotFoundError: nobody in the video.
+        MediaError: neither. FaceNotFoundError: nobody in the video. UsageError: codes nobody can convert.
     """
     from talkhead.coeffs.retime import resample
     from talkhead.pipelines.extract import extract, looks_like_media
 
+    machine = machine or Machine()
     if not isinstance(reference, Coeffs) and looks_like_media(reference):
-        return extract(reference, fps=fps)
-    from talkhead.coeffs.file import read_coeffs
+        offers = system is not None and "extract" in system.stages
+        words = {f.name: getattr(machine, f.name) for f in fields(machine)}
+        return extract(reference, fps=fps, **(words | {"system": system.name if system and offers else "auto"}))
+    coeffs = read_motion(reference)
+    if system is not None and (coeffs.exp is not None or coeffs.id is not None) and not system.reads(coeffs.space):
+        from talkhead.pipelines.convert import in_space
 
-    coeffs = reference if isinstance(reference, Coeffs) else read_coeffs(reference)
+        coeffs = in_space(
+            coeffs, system.spaces[0], device=machine.device, dtype=machine.dtype, weights=weights_for(machine)
+        )
     return coeffs if coeffs.fps == fps else resample(coeffs, fps)
 
 

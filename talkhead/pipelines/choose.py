@@ -5,14 +5,21 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from talkhead.coeffs.layout import space_family
 from talkhead.errors import UsageError
-from talkhead.protocols import Stage, SystemInfo
+from talkhead.pipelines.config import Machine
+from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.protocols import Extractor, Stage, SystemInfo, Weights
 from talkhead.systems import NAMES, info
 
 log = logging.getLogger(__name__)
+
+# Stages for which `auto` prefers a learned system; what a photo is measured by stays the built-in way, which knows
+# eyelids and gaze, unless a space is asked for.
+_LEARNED_STAGES = ("audio2coeff", "pose", "render", "reenact")
 
 
 def systems_for(stage: Stage) -> list[SystemInfo]:
@@ -20,40 +27,72 @@ def systems_for(stage: Stage) -> list[SystemInfo]:
     return [found for name in NAMES if stage in (found := info(name)).stages]
 
 
-def choose_system(name: str, stage: Stage, device: str = "auto") -> SystemInfo:
-    """The system for a stage; `auto` takes a learned one on a CUDA machine that has its weights, else a built-in one.
+def choose_system(machine: Machine, stage: Stage, *, space: str | None = None) -> SystemInfo:
+    """The system for a stage.
 
-    The choice of `auto` is logged with its reason.
+    `auto` takes, of those that know the space (where there is one), a learned system on a CUDA machine that has its
+    weights or may and can download them, else a built-in one. The choice of `auto` is logged with its reason.
 
+    Args:
+        machine: who is asked for, and what may be done for it. stage: what is to be done. space: of the codes that are
+            read or wanted.
     Raises:
         UsageError: unknown name, or a system that does not offer the stage.
     """
     offered = systems_for(stage)
     names = ", ".join(s.name for s in offered)
-    if name != "auto":
-        chosen = info(name)
+    if machine.system != "auto":
+        chosen = info(machine.system)
         if stage not in chosen.stages:
-            raise UsageError(f"{name} does not offer {stage}", hint=f"systems that do: {names}")
+            raise UsageError(f"{chosen.name} does not offer {stage}", hint=f"systems that do: {names}")
         return chosen
+    if space is not None:
+        family = space_family(space)
+        offered = [s for s in offered if s.reads(family)] or offered
+    chosen, why = _automatic(offered, stage, machine)
+    log.info("system for %s: %s (%s)", stage, chosen.name, why)
+    return chosen
+
+
+def _automatic(offered: list[SystemInfo], stage: Stage, machine: Machine) -> tuple[SystemInfo, str]:
+    """The automatic choice among `offered`, and its reason."""
     built_in = [s for s in offered if not s.weights]
     learned = [s for s in offered if s.weights]
-    ready = [s for s in learned if has_weights(s)]
-    if ready and (not built_in or _is_cuda(device)):
-        _say(stage, ready[0], "its weights are here" + (" and a CUDA device" if built_in else ""))
-        return ready[0]
-    if not built_in:
-        raise UsageError(f"no system can do {stage} now", hint=f"talkhead weights pull {names}")
     if not learned:
-        why = "the only one" if len(offered) == 1 else "needs no weights"
-    else:
-        why = "no CUDA device" if ready else "no other system has its weights here"
-    _say(stage, built_in[0], why)
-    return built_in[0]
+        return built_in[0], "the only one" if len(offered) == 1 else "needs no weights"
+    if built_in and stage not in _LEARNED_STAGES:
+        return built_in[0], "needs no weights"
+    if built_in and not _is_cuda(machine.device):
+        return built_in[0], f"no CUDA device; --system {learned[0].name} would run here too, but slowly"
+    device = "a CUDA device and " if built_in else ""
+    for system in learned:
+        if has_weights(system):
+            return system, f"{device}its weights are here"
+    system = learned[0]
+    size, why_not = _to_download(system, machine)
+    if not why_not:
+        return system, f"{device}its weights can be downloaded, {size}"
+    if built_in:
+        return built_in[0], f"{system.name} has no weights here: {why_not}; talkhead weights pull {system.name}"
+    return system, "the only one that can do this"
 
 
-def partner(main: SystemInfo, stage: Stage, device: str = "auto") -> SystemInfo:
-    """The system for a stage that goes with `main`: itself where it offers it, else the automatic choice."""
-    return main if stage in main.stages else choose_system("auto", stage, device)
+def _to_download(system: SystemInfo, machine: Machine) -> tuple[str, str]:
+    """How much a system still needs, and why it cannot be had now (empty: it can)."""
+    from talkhead.weights.catalogue import presence
+    from talkhead.weights.manifest import megabytes
+
+    if not machine.download:
+        return "", "--no-download forbids fetching them"
+    found = presence(system.weights, probe=True)
+    return megabytes(found.n_bytes), found.why_not
+
+
+def partner(main: SystemInfo, stage: Stage, machine: Machine) -> SystemInfo:
+    """The system for a stage that goes with `main`: itself where it offers it, else the built-in one."""
+    if stage in main.stages:
+        return main
+    return next((s for s in systems_for(stage) if not s.weights), main)
 
 
 def has_weights(system: SystemInfo) -> bool:
@@ -65,13 +104,19 @@ def has_weights(system: SystemInfo) -> bool:
     return presence(system.weights).is_complete
 
 
-def build(system: SystemInfo, stage: Stage, *, device: str = "auto", dtype: str = "auto") -> Callable[..., Any]:
+def build(
+    system: SystemInfo, stage: Stage, machine: Machine | None = None, progress: Progress | None = None
+) -> Callable[..., Any]:
     """Build one stage of a system.
 
+    Args:
+        system: of the registry. stage: one that it offers. machine: where to compute. progress: is told of downloads.
     Raises:
         UsageError: the system computes in one precision only and another was asked for.
-        EnvironmentProblem: the device is not there.
+        EnvironmentProblem: the device is not there. WeightsError: weights are not here and cannot be fetched.
     """
+    machine = machine or Machine()
+    device, dtype = machine.device, machine.dtype
     if device not in ("auto", "cpu"):
         from talkhead.device import resolve_device
 
@@ -80,16 +125,42 @@ def build(system: SystemInfo, stage: Stage, *, device: str = "auto", dtype: str 
     accepted = inspect.signature(builder).parameters
     if "dtype" not in accepted and dtype not in ("auto", "float32"):
         raise UsageError(f"{system.name} computes in float32; --dtype {dtype} is for learned systems")
-    options = {"device": device, "dtype": dtype}
+    options: dict[str, Any] = {"device": device, "dtype": dtype}
+    if "weights" in accepted:
+        options["weights"] = weights_for(machine, progress)
     made: Callable[..., Any] = builder(**{key: value for key, value in options.items() if key in accepted})
     return made
+
+
+def weights_for(machine: Machine, progress: Progress | None = None) -> Weights:
+    """The door to weights (`talkhead.protocols.Weights`) as this run may use it."""
+    from talkhead.weights.catalogue import Door
+
+    return Door(download=machine.download, accept=machine.accept_licences, progress=progress or NoProgress())
+
+
+def build_extractor(system: SystemInfo, machine: Machine, progress: Progress | None = None) -> Extractor:
+    """The extractor that goes with a system: its own, or the built-in one."""
+    made: Any = build(partner(system, "extract", machine), "extract", machine, progress)
+    extractor: Extractor = made
+    return extractor
+
+
+def understood(system: SystemInfo, words: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were set (are not None), for a system that knows them.
+
+    Raises:
+        UsageError: it does not know one of them.
+    """
+    given = {name: value for name, value in words.items() if value is not None}
+    for name in given:
+        if name not in system.understands:
+            others = ", ".join(n for n in NAMES if name in info(n).understands)
+            raise UsageError(f"{system.name} has no --{name.replace('_', '-')}", hint=f"systems that have: {others}")
+    return given
 
 
 def _is_cuda(device: str) -> bool:
     from talkhead.device import resolve_device
 
     return resolve_device(device).startswith("cuda")
-
-
-def _say(stage: str, chosen: SystemInfo, why: str) -> None:
-    log.info("system for %s: %s (%s)", stage, chosen.name, why)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from talkhead.audio.phonemes import PhonemeSet
 from talkhead.errors import UsageError
 
+if TYPE_CHECKING:
+    from talkhead.enhance.config import EnhanceConfig
+    from talkhead.pipelines.progress import Progress
+
 Framing = Literal["full", "crop"]
+Preprocess = Literal["crop", "extcrop", "resize", "full", "extfull"]
+Blend = Literal["feather", "poisson"]
 MotionMode = Literal["auto", "relative", "absolute"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1"]
 MIN_SIZE, MAX_SIZE = 16, 8192  # longer side of an output, pixels
@@ -21,6 +29,7 @@ class Defaults:
 
     Attributes:
         fps: frames per second. seed: of everything drawn at random. crf: H.264 quality, 0 best .. 51 worst.
+        framing: None is the system's own way: meshwarp shows the whole picture, sadtalker the head.
         exp_scale, pose_scale: 1 = as the speech asks. pose_style: how lively the head is. articulation: how carefully
             the mouth speaks, 0 mumbled .. 2 over-articulated. phoneme_set: alphabet of phone times.
     """
@@ -31,7 +40,7 @@ class Defaults:
     seed: int = 0
     fps: float = 25.0
     face: str = "largest"
-    framing: Framing = "full"
+    framing: Framing | None = None
     pose_style: str = "natural"
     pose_scale: float = 1.0
     exp_scale: float = 1.0
@@ -47,7 +56,7 @@ DEFAULTS = Defaults()
 
 def check_options(
     *,
-    framing: str = DEFAULTS.framing,
+    framing: str | None = DEFAULTS.framing,
     size: int | None = None,
     motion: str = DEFAULTS.motion,
     seed: int = DEFAULTS.seed,
@@ -59,7 +68,7 @@ def check_options(
         UsageError: a word that is no choice, or a number out of range.
     """
     for name, word, choices in (("framing", framing, get_args(Framing)), ("motion", motion, get_args(MotionMode))):
-        if word not in choices:
+        if word not in (None, *choices):
             raise UsageError(f"{name} is {word!r}, expected {' or '.join(choices)}")
     if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
         raise UsageError(f"size is {size}, expected {MIN_SIZE} to {MAX_SIZE} pixels")
@@ -67,6 +76,155 @@ def check_options(
         raise UsageError(f"seed is {seed}, expected 0 or more")
     if not 0 <= pose_scale <= MAX_POSE_SCALE:
         raise UsageError(f"pose_scale is {pose_scale:g}, expected 0 to {MAX_POSE_SCALE:g}")
+
+
+def check_scale(name: str, value: float) -> None:
+    """Refuse a strength that is negative or not a number.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"{name} is {value:g}, expected 0 or more")
+
+
+class MachineKeywords(TypedDict, total=False):
+    """The words with which every computing function is told who computes and where; see `Machine`."""
+
+    system: str
+    device: str
+    dtype: str
+    download: bool
+    accept_licences: Sequence[str]
+
+
+class RenderKeywords(MachineKeywords, total=False):
+    """The words that every function which makes pictures understands beside its own; see `RenderSettings`."""
+
+    size: int | None
+    framing: Framing | None
+    preprocess: Preprocess | None
+    blend: Blend | None
+    face_choice: str | int | Path
+    enhance: str | None
+    enhance_strength: float
+    enhance_background: str | None
+    crf: int
+    codec: Codec | None
+    mark: bool
+    visible_mark: bool
+    overwrite: bool
+    dry_run: bool
+    progress: Progress | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """Who computes, where, and what may be downloaded for it.
+
+    Attributes:
+        system: name, or "auto". device: auto, cpu, cuda[:N] or mps. dtype: number format of a learned system.
+        download: whether missing weights may be fetched. accept_licences: of weights, accepted now.
+    """
+
+    system: str = DEFAULTS.system
+    device: str = DEFAULTS.device
+    dtype: str = DEFAULTS.dtype
+    download: bool = True
+    accept_licences: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> Machine:
+        """From keywords; those of others are passed over."""
+        own = {f.name: words[f.name] for f in fields(cls) if f.name in words}
+        if "accept_licences" in own:
+            own["accept_licences"] = tuple(own["accept_licences"])
+        return cls(**own)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What the speech stages of one run have in common.
+
+    Attributes:
+        machine: who computes. fps: frames per second wanted. seed: of everything drawn. progress: is told how far.
+    """
+
+    machine: Machine
+    fps: float
+    seed: int
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderSettings:
+    """How pictures are made of a face and motion, and how they are written.
+
+    Attributes:
+        machine: who computes.
+        size: longer side of the output, pixels, for systems that draw any size; sadtalker draws 256 or 512. None: the
+            system's own. framing: whole picture or head; None: the system's own.
+        preprocess: SadTalker's finer word for framing. blend: how a drawn head goes back into the whole picture.
+        face_choice: which face of the photo.
+        enhance: restorer of faces. enhance_strength: 0 nothing .. 1 all. enhance_background: upscaler of the rest.
+        crf, codec: of a video. mark, visible_mark: invisible and visible mark of origin.
+        overwrite: replace an output. dry_run: check everything, write nothing. progress: is told how far it is.
+    Raises:
+        UsageError: a word that is no choice, or a number out of range.
+    """
+
+    machine: Machine = Machine()
+    size: int | None = None
+    framing: Framing | None = DEFAULTS.framing
+    preprocess: Preprocess | None = None
+    blend: Blend | None = None
+    face_choice: str | int | Path = DEFAULTS.face
+    enhance: str | None = None
+    enhance_strength: float = 1.0
+    enhance_background: str | None = None
+    crf: int = DEFAULTS.crf
+    codec: Codec | None = DEFAULTS.codec
+    mark: bool = True
+    visible_mark: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        check_options(framing=self.framing, size=self.size)
+        for name, word, choices in (("preprocess", self.preprocess, Preprocess), ("blend", self.blend, Blend)):
+            if word not in (None, *get_args(choices)):
+                raise UsageError(f"{name} is {word!r}, expected {' or '.join(get_args(choices))}")
+        if self.framing is not None and self.preprocess is not None:
+            raise UsageError("framing and preprocess both say what of the picture is shown; give one")
+        _ = self.enhancement  # checks its words
+
+    @property
+    def enhancement(self) -> EnhanceConfig | None:
+        """What is to be made sharper, None for nothing.
+
+        Raises:
+            UsageError: a word that is no choice, or a strength out of range.
+        """
+        if self.enhance is None and self.enhance_background is None:
+            return None
+        from talkhead.enhance.config import EnhanceConfig
+
+        return EnhanceConfig(
+            faces=self.enhance,  # type: ignore[arg-type] - it checks the word itself
+            strength=self.enhance_strength,
+            background=self.enhance_background,
+        )
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> RenderSettings:
+        """From the keywords of a public function.
+
+        Raises:
+            TypeError: a word that is none of them. UsageError: see above.
+        """
+        machine = {f.name for f in fields(Machine)}
+        return cls(machine=Machine.of(words), **{key: value for key, value in words.items() if key not in machine})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.edit import Edit, apply_edits, parse_edit
@@ -11,12 +12,13 @@ from talkhead.coeffs.file import read_coeffs
 from talkhead.coeffs.retime import stretch
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
-from talkhead.pipelines.extract import extract_photo
+from talkhead.pipelines.config import DEFAULTS, RenderKeywords, RenderSettings, Result
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion, stamped
-from talkhead.pipelines.outputs import VideoOptions, check_coeff_output, check_destination, write_if_asked
-from talkhead.pipelines.progress import NoProgress, Progress
-from talkhead.pipelines.render import one_frame, open_renderer, placed, result_of, write_frames
+from talkhead.pipelines.outputs import check_coeff_output, check_destination, write_if_asked
+from talkhead.pipelines.render import one_frame, open_renderer, own_coeffs, placed, result_of, write_frames
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Edits = Mapping[str, object] | Iterable[Edit]
 
@@ -40,56 +42,38 @@ def edit(
     check_coeff_output(output, overwrite=overwrite, inputs=files)
     coeffs = read_motion(files)
     changes = as_edits(edits)
-    edited = apply_edits(coeffs, changes, space=known_space())
+    edited = apply_edits(coeffs, changes, space=known_space(coeffs.space))
     edited = stamped(edited, "edit", {"edits": [change.name for change in changes]})
     return write_if_asked(edited, output, overwrite=overwrite)
 
 
 def edit_photo(
-    face: Photo,
-    edits: Edits,
-    output: PathLike,
-    *,
-    fps: float = DEFAULTS.fps,
-    system: str = DEFAULTS.system,
-    device: str = DEFAULTS.device,
-    dtype: str = DEFAULTS.dtype,
-    size: int | None = None,
-    framing: Framing = DEFAULTS.framing,
-    face_choice: str | int | PathLike = DEFAULTS.face,
-    crf: int = DEFAULTS.crf,
-    codec: Codec | None = DEFAULTS.codec,
-    mark: bool = True,
-    visible_mark: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
+    face: Photo, edits: Edits, output: PathLike, *, fps: float = DEFAULTS.fps, **words: Unpack[RenderKeywords]
 ) -> Result:
     """Edit a photo: extract its coefficients, edit them, render it with them.
 
     Args:
         face: photo. edits: as in `edit`; keyframes make a film as long as the last of them. output: picture, video, or
-            folder. Others: as in `render`.
+            folder. fps: of a film. words: how to make and write the pictures; see `RenderSettings`.
     Raises:
         UsageError: keyframes with a picture as output. Others: as `render`.
     """
-    check_options(framing=framing, size=size)
-    kind = check_destination(output, overwrite=overwrite, inputs=[face, face_choice])
+    settings = RenderSettings.of(words)
+    kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, settings.face_choice])
     changes = as_edits(edits)
-    chosen = choose_system(system, "render", device)
-    source = open_source(face, face_choice)
-    own = extract_photo(source, fps)
+    chosen = choose_system(settings.machine, "render")
+    source = open_source(face, settings.face_choice)
+    renderer = open_renderer(chosen, source, settings)
+    own = own_coeffs(renderer, source, chosen, settings.machine, fps)
     length_s = max((time for change in changes for time in _key_seconds(change)), default=0.0)
     if length_s > 0 and kind == "picture":
         raise UsageError("keyframes make a film, not a picture", hint="end the output's name in .mp4")
     still = stretch(own, max(1.0, round(length_s * fps) + 1.0)) if length_s else own
-    edited = apply_edits(still, changes, space=known_space())
+    edited = apply_edits(still, changes, space=known_space(own.space))
     coeffs = placed(one_frame(edited, kind, None), own)
-    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
-    if not dry_run:
-        options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
-        write_frames(renderer, coeffs, output, kind, audio=None, options=options, progress=progress or NoProgress())
-    return result_of(output, renderer, coeffs, chosen, codec, written=not dry_run)
+    if not settings.dry_run:
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
+    return result_of(output, renderer, coeffs, chosen, settings)
 
 
 def as_edits(edits: Edits) -> list[Edit]:

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.frontalize import frontalize as frontal
 from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, Framing, Result, check_options
-from talkhead.pipelines.extract import extract_photo
+from talkhead.pipelines.config import DEFAULTS, RenderKeywords, RenderSettings, Result
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, open_source, read_motion, stamped
-from talkhead.pipelines.outputs import VideoOptions, check_coeff_output, check_destination, write_if_asked
-from talkhead.pipelines.progress import NoProgress, Progress
-from talkhead.pipelines.render import one_frame, open_renderer, placed, result_of, write_frames
+from talkhead.pipelines.outputs import check_coeff_output, check_destination, write_if_asked
+from talkhead.pipelines.render import one_frame, open_renderer, own_coeffs, placed, result_of, write_frames
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def frontalize(
-    face: Photo,
-    output: PathLike,
-    *,
-    strength: float = 1.0,
-    system: str = DEFAULTS.system,
-    device: str = DEFAULTS.device,
-    dtype: str = DEFAULTS.dtype,
-    size: int | None = None,
-    framing: Framing = DEFAULTS.framing,
-    face_choice: str | int | PathLike = DEFAULTS.face,
-    mark: bool = True,
-    visible_mark: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Result:
+def frontalize(face: Photo, output: PathLike, *, strength: float = 1.0, **words: Unpack[RenderKeywords]) -> Result:
     """Turn the head of a photo to the camera.
 
     Args:
-        face: photo. output: picture. strength: 1 all the way, 0 not at all. Others: as in `render`.
+        face: photo. output: picture. strength: 1 all the way, 0 not at all. words: how to make and write the picture;
+            see `RenderSettings`.
     Raises:
         FaceNotFoundError: no face. UsageError: a system that cannot do this.
     """
-    check_options(framing=framing, size=size)
-    kind = check_destination(output, overwrite=overwrite, inputs=[face, face_choice])
-    chosen = choose_system(system, "frontalize", device)
-    source = open_source(face, face_choice)
-    own = extract_photo(source)
+    settings = RenderSettings.of(words)
+    kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, settings.face_choice])
+    chosen = choose_system(settings.machine, "frontalize")
+    source = open_source(face, settings.face_choice)
+    renderer = open_renderer(chosen, source, settings)
+    own = own_coeffs(renderer, source, chosen, settings.machine, DEFAULTS.fps)
     coeffs = placed(one_frame(frontal(own, strength=strength), kind, None), own)
-    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
-    if not dry_run:
-        options = VideoOptions(mark=mark, visible_mark=visible_mark, overwrite=overwrite)
-        write_frames(renderer, coeffs, output, kind, audio=None, options=options, progress=progress or NoProgress())
-    return result_of(output, renderer, coeffs, chosen, written=not dry_run)
+    if not settings.dry_run:
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
+    return result_of(output, renderer, coeffs, chosen, settings)
 
 
 def frontalize_coeffs(

@@ -135,11 +135,16 @@ def _mention_others(pixels: npt.NDArray[np.uint8], name: str) -> None:
         log.info("%s shows %d faces; the largest is taken (--face INDEX takes another)", name, n_rivals + 1)
 
 
-def known_space() -> Space:
-    """What codes mean that this talkhead makes itself; edits refuse codes of other spaces."""
-    from talkhead.face3d.morphable import load_builtin
+def known_space(name: str | None = None) -> Space:
+    """What codes of a space mean; of the built-in face model where the name is not known or not given.
 
-    return load_builtin().space
+    Edits refuse codes of other spaces than the one they are given.
+    """
+    from talkhead.face3d.morphable import load_builtin
+    from talkhead.face3d.spaces import space_of
+
+    found = None if name is None else space_of(name)
+    return found or load_builtin().space
 
 
 def check_one_stdin(inputs: Sequence[object]) -> None:

@@ -15,7 +15,7 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import STDIO, write_coeffs
 from talkhead.errors import MediaError, OutputExistsError, UsageError
 from talkhead.files import check_output
-from talkhead.pipelines.config import DEFAULTS, Codec
+from talkhead.pipelines.config import DEFAULTS, Codec, RenderSettings
 
 if TYPE_CHECKING:
     from talkhead.media.video import FrameFolderWriter, VideoWriter
@@ -48,6 +48,17 @@ class VideoOptions:
     mark: bool = True
     visible_mark: bool = False
     overwrite: bool = False
+
+
+def video_options(settings: RenderSettings) -> VideoOptions:
+    """The part of the settings that is about writing."""
+    return VideoOptions(
+        crf=settings.crf,
+        codec=settings.codec,
+        mark=settings.mark,
+        visible_mark=settings.visible_mark,
+        overwrite=settings.overwrite,
+    )
 
 
 def check_coeff_output(output: str | Path | None, *, overwrite: bool, inputs: Iterable[object] = ()) -> None:

@@ -12,7 +12,9 @@ Value = TypeVar("Value")
 class Progress(Protocol):
     """Receives the stages of a long run."""
 
-    def stage(self, name: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+    def stage(
+        self, name: str, total: int | None, unit: str = "frames"
+    ) -> AbstractContextManager[Callable[[int], None]]:
         """One stage of `total` steps (None: unknown); call the result with the steps done since the last call."""
         ...
 
@@ -20,7 +22,9 @@ class Progress(Protocol):
 class NoProgress:
     """Drops everything; the default of every pipeline."""
 
-    def stage(self, name: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+    def stage(
+        self, name: str, total: int | None, unit: str = "frames"
+    ) -> AbstractContextManager[Callable[[int], None]]:
         """A stage nobody watches."""
         return nullcontext(_ignore)
 

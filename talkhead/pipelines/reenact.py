@@ -1,18 +1,22 @@
-"""Photo + driving video -> video: track and fit the driver, lay the motion on the photo, render."""
+"""Photo + driving video -> video: measure the driver, lay the motion on the photo, render."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from talkhead.coeffs.retarget import retarget
 from talkhead.errors import UsageError
-from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, MotionMode, Result, check_options
-from talkhead.pipelines.extract import extract_photo, extract_video
+from talkhead.pipelines.choose import build_extractor, choose_system
+from talkhead.pipelines.config import DEFAULTS, MotionMode, RenderKeywords, RenderSettings, Result, check_options
+from talkhead.pipelines.extract import extract_video
 from talkhead.pipelines.inputs import PathLike, Photo, known_space, open_source
-from talkhead.pipelines.outputs import VideoOptions, check_destination, size_in_file
-from talkhead.pipelines.progress import NoProgress, Progress
-from talkhead.pipelines.render import open_renderer, placed, result_of, write_frames
+from talkhead.pipelines.outputs import check_destination, size_in_file
+from talkhead.pipelines.progress import NoProgress
+from talkhead.pipelines.render import drawn_size, open_renderer, own_coeffs, placed, result_of, write_frames
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def reenact(
@@ -25,19 +29,7 @@ def reenact(
     motion_scale: float = 1.0,
     driver_face: str | int | PathLike = DEFAULTS.face,
     fps: float | None = DEFAULTS.fps,
-    system: str = DEFAULTS.system,
-    device: str = DEFAULTS.device,
-    dtype: str = DEFAULTS.dtype,
-    size: int | None = None,
-    framing: Framing = DEFAULTS.framing,
-    face_choice: str | int | PathLike = DEFAULTS.face,
-    crf: int = DEFAULTS.crf,
-    codec: Codec | None = DEFAULTS.codec,
-    mark: bool = True,
-    visible_mark: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
+    **words: Unpack[RenderKeywords],
 ) -> Result:
     """Move a photo as a person in a video moves.
 
@@ -46,31 +38,36 @@ def reenact(
         motion: `relative` adds the driver's changes since rest to the photo, `absolute` takes the driver's own pose
             and expression, `auto` is absolute when driver and photo are the same person. motion_scale: strength.
         driver_face: which face of the driving video. fps: of the result; None keeps the driving video's.
-        Others: as in `render`.
+        words: how to make and write the pictures; see `RenderSettings`.
     Raises:
         MediaError, FaceNotFoundError, FaceChoiceError: unsuitable inputs.
     """
     from talkhead.media.video import probe
 
-    check_options(framing=framing, size=size, motion=motion)
-    inputs = [face, driving, audio, face_choice, driver_face]
-    kind = check_destination(output, overwrite=overwrite, inputs=inputs)
+    settings = RenderSettings.of(words)
+    check_options(motion=motion)
+    inputs = [face, driving, audio, settings.face_choice, driver_face]
+    kind = check_destination(output, overwrite=settings.overwrite, inputs=inputs)
     if kind == "picture":
         raise UsageError(f"reenact makes a video, but {output} is a picture", hint="end the name in .mp4")
-    progress = progress or NoProgress()
-    chosen = choose_system(system, "reenact", device)
+    progress = settings.progress or NoProgress()
+    chosen = choose_system(settings.machine, "reenact")
     info = probe(driving)
-    source = open_source(face, face_choice)
+    source = open_source(face, settings.face_choice)
     sound = Path(audio) if audio is not None else Path(driving) if info.has_audio else None
-    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
-    if dry_run:
+    renderer = open_renderer(chosen, source, settings)
+    if settings.dry_run:
         rate = fps or info.fps
         n_frames = round(info.duration_s * rate)
-        in_file = size_in_file(output, renderer.size, codec)
+        in_file = size_in_file(output, drawn_size(renderer, settings), settings.codec)
         return Result(output=str(output), system=chosen.name, n_frames=n_frames, fps=rate, size=in_file, written=False)
-    driver = extract_video(driving, driver_face, fps, progress=progress)
-    own = extract_photo(source, driver.fps)
-    coeffs = placed(retarget(driver, source=own, mode=motion, motion_scale=motion_scale, space=known_space()), own)
-    options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
-    write_frames(renderer, coeffs, output, kind, audio=sound, options=options, progress=progress)
-    return result_of(output, renderer, coeffs, chosen, codec)
+    extractor = build_extractor(chosen, settings.machine, progress)
+    is_aligned = "face" in chosen.understands  # its identity codes were never compared with people
+    driver = extract_video(driving, driver_face, fps, extractor=extractor, landmarks=is_aligned, progress=progress)
+    own = own_coeffs(renderer, source, chosen, settings.machine, driver.fps)
+    space = None if is_aligned else known_space(own.space)
+    mode: MotionMode = "relative" if is_aligned and motion == "auto" else motion
+    coeffs = retarget(driver, source=own, mode=mode, motion_scale=motion_scale, space=space)
+    coeffs = coeffs if is_aligned else placed(coeffs, own)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings)
+    return result_of(output, renderer, coeffs, chosen, settings)

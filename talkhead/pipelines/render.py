@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from talkhead.coeffs.change import scale_exp
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.edit import apply_edits, parse_edit
 from talkhead.coeffs.retarget import retarget
-from talkhead.errors import CoeffFileError, UsageError
-from talkhead.pipelines.choose import build, choose_system
-from talkhead.pipelines.config import DEFAULTS, Codec, Framing, Result, check_options
-from talkhead.pipelines.extract import extract_photo
+from talkhead.errors import UsageError
+from talkhead.pipelines.choose import build, build_extractor, choose_system, understood, weights_for
+from talkhead.pipelines.config import DEFAULTS, Machine, RenderKeywords, RenderSettings, Result, check_scale
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion
 from talkhead.pipelines.outputs import (
+    Frame,
     Kind,
-    VideoOptions,
     check_destination,
     open_frames,
     size_in_file,
+    video_options,
     write_picture,
 )
-from talkhead.pipelines.progress import NoProgress, Progress, tracked
+from talkhead.pipelines.progress import NoProgress, tracked
 from talkhead.protocols import Drive, Renderer, Source, SystemInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from talkhead.enhance.frames import Enhancer
 
 
 def render(
@@ -32,85 +41,148 @@ def render(
     *,
     audio: PathLike | None = None,
     frame: int | None = None,
-    system: str = DEFAULTS.system,
-    device: str = DEFAULTS.device,
-    dtype: str = DEFAULTS.dtype,
-    size: int | None = None,
-    framing: Framing = DEFAULTS.framing,
-    face_choice: str | int | PathLike = DEFAULTS.face,
-    crf: int = DEFAULTS.crf,
-    codec: Codec | None = DEFAULTS.codec,
-    mark: bool = True,
-    visible_mark: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
+    still: bool = False,
+    exp_scale: float = DEFAULTS.exp_scale,
+    yaw: str | None = None,
+    pitch: str | None = None,
+    roll: str | None = None,
+    **words: Unpack[RenderKeywords],
 ) -> Result:
     """Move a photo by coefficients.
 
     Args:
         face: photo. motion: coefficients, files or "-", merged in order. output: a video, a picture (one frame), or a
             folder for pictures of all frames. audio: sound track to put in. frame: only this frame, from 0.
-        size: longer side of the output, pixels; None keeps the photo's. framing: whole picture or head.
-        mark, visible_mark: invisible and visible mark of origin. dry_run: check everything, write nothing.
+        still: leave the head as it is in the photo. exp_scale: strength of the expression.
+        yaw, pitch, roll: head angles in degrees instead of the motion's own, as in `animate`.
+        words: how to make and write the pictures; see `RenderSettings`.
     Raises:
-        CoeffFileError: broken, or of a space the system does not read. FaceNotFoundError: no face in the photo.
+        CoeffFileError: broken. UsageError: codes of a space that the system does not read and nobody can convert, or
+            options that do not fit. FaceNotFoundError: no face in the photo. WeightsError: of a learned system.
         OutputExistsError: the output is there and `overwrite` is false.
     """
-    check_options(framing=framing, size=size)
+    settings = RenderSettings.of(words)
     files = [motion] if isinstance(motion, (str, Path, Coeffs)) else motion
-    kind = check_destination(output, overwrite=overwrite, inputs=[face, *files, audio, face_choice])
+    kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, *files, audio, settings.face_choice])
     if audio is not None and kind != "video":
         raise UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
+    check_scale("exp_scale", exp_scale)
     coeffs = one_frame(read_motion(motion), kind, frame)
-    chosen = choose_system(system, "render", device)
-    source = open_source(face, face_choice)
-    renderer = open_renderer(chosen, source, device=device, dtype=dtype, size=size, framing=framing)
-    check_space(coeffs, chosen)
-    coeffs = fitted_to(coeffs, source)
-    options = VideoOptions(crf=crf, codec=codec, mark=mark, visible_mark=visible_mark, overwrite=overwrite)
-    if dry_run:
-        return result_of(output, renderer, coeffs, chosen, codec, written=False)
-    sound = None if audio is None else Path(audio)
-    write_frames(renderer, coeffs, output, kind, audio=sound, options=options, progress=progress or NoProgress())
-    return result_of(output, renderer, coeffs, chosen, codec)
+    chosen = choose_system(settings.machine, "render", space=coeffs.space if has_codes(coeffs) else None)
+    source = open_source(face, settings.face_choice)
+    angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
+    renderer = open_renderer(chosen, source, settings, turned_by(chosen, angles))
+    coeffs = shaped(readable(coeffs, chosen, settings, source), still, exp_scale)
+    coeffs = turned(fitted_to(coeffs, source, chosen, settings.machine), chosen, angles)
+    if settings.dry_run:
+        return result_of(output, renderer, coeffs, chosen, settings)
+    write_frames(renderer, coeffs, output, kind, audio=None if audio is None else Path(audio), settings=settings)
+    return result_of(output, renderer, coeffs, chosen, settings)
 
 
 def open_renderer(
-    system: SystemInfo, source: Source, *, device: str, dtype: str, size: int | None, framing: Framing
+    system: SystemInfo, source: Source, settings: RenderSettings, more: Mapping[str, Any] | None = None
 ) -> Renderer:
-    """Prepare a source with a system's renderer."""
-    factory = build(system, "render", device=device, dtype=dtype)
-    renderer: Renderer = factory(source, size=size, framing=framing)
+    """Prepare a source with a system's renderer.
+
+    Args:
+        system: who draws. source: photo and face. settings: how. more: further options that the system understands.
+    Raises:
+        UsageError: an option that the system does not understand. WeightsError: its weights cannot be had.
+    """
+    options = understood(system, {"preprocess": settings.preprocess, "blend": settings.blend, **(more or {})})
+    for name in ("size", "framing"):
+        if getattr(settings, name) is not None:
+            options[name] = getattr(settings, name)
+    factory = build(system, "render", settings.machine, settings.progress)
+    renderer: Renderer = factory(source, **options)
     return renderer
 
 
-def check_space(coeffs: Coeffs, system: SystemInfo) -> None:
-    """Refuse codes that the system's renderer cannot read.
+def has_codes(coeffs: Coeffs) -> bool:
+    """Whether there is anything whose meaning depends on a face model."""
+    return coeffs.exp is not None or coeffs.id is not None
+
+
+def readable(coeffs: Coeffs, system: SystemInfo, settings: RenderSettings, source: Source) -> Coeffs:
+    """The motion in a space that the system's renderer reads, converted if need be.
 
     Raises:
-        CoeffFileError: naming both spaces.
+        UsageError: nobody knows the way. CoeffFileError: the conversion is too inexact to be of use.
     """
-    coded = coeffs.exp is not None or coeffs.id is not None
-    if coded and not any(coeffs.space == s or coeffs.space.startswith(f"{s}-") for s in system.spaces):
-        raise CoeffFileError(
-            f"codes of space {coeffs.space}, but {system.name} reads {' '.join(system.spaces)}",
-            hint="talkhead systems lists who reads which; edit --space converts",
-        )
+    if not has_codes(coeffs) or system.reads(coeffs.space):
+        return coeffs
+    from talkhead.pipelines.convert import in_space
+
+    machine = settings.machine
+    door = weights_for(machine, settings.progress)
+    return in_space(coeffs, system.spaces[0], device=machine.device, dtype=machine.dtype, weights=door, source=source)
 
 
-def fitted_to(coeffs: Coeffs, source: Source) -> Coeffs:
+def shaped(coeffs: Coeffs, still: bool, exp_scale: float) -> Coeffs:
+    """The motion without the head's, if it is to be still, and with the expression scaled."""
+    if still:
+        coeffs = without_head(coeffs)
+    if exp_scale != 1.0 and coeffs.exp is not None:
+        coeffs = scale_exp(coeffs, np.full(len(coeffs), exp_scale))
+    return coeffs
+
+
+def without_head(coeffs: Coeffs) -> Coeffs:
+    """The motion of the face alone; a photo's head then stays as it is."""
+    rest = {name: None for name in ("rot", "trans", "scale")}
+    if not coeffs.tensors().keys() - rest.keys():  # nothing else is there: a head that does not move is still a motion
+        zeros = np.zeros((len(coeffs), 3), np.float32)
+        return coeffs.replace(rot=zeros, trans=None, scale=None, relative=coeffs.relative | {"rot"})
+    return coeffs.replace(**rest)
+
+
+def turned_by(system: SystemInfo, angles: Mapping[str, str | None]) -> dict[str, str]:
+    """The angles that a system's renderer sets itself."""
+    return {name: text for name, text in angles.items() if text is not None and name in system.understands}
+
+
+def turned(coeffs: Coeffs, system: SystemInfo, angles: Mapping[str, str | None]) -> Coeffs:
+    """Head angles set by the user in place of the motion's own, for renderers that do not set them themselves."""
+    edits = [
+        parse_edit(name, "=" + spread(text, coeffs.duration_s))
+        for name, text in angles.items()
+        if text is not None and name not in system.understands
+    ]
+    return apply_edits(coeffs, edits) if edits else coeffs
+
+
+def spread(text: str, duration_s: float) -> str:
+    """`v,v,v` -> keyframes at equal distances over the whole duration; anything else stays."""
+    values = text.split(",")
+    if len(values) == 1 or ":" in text:
+        return text
+    step = duration_s / (len(values) - 1)
+    return ",".join(f"{i * step:.6f}:{value}" for i, value in enumerate(values))
+
+
+def fitted_to(coeffs: Coeffs, source: Source, system: SystemInfo, machine: Machine) -> Coeffs:
     """Bring absolute motion to the place and size of the photo's head; relative motion needs nothing.
 
     Coefficients of a picture of the photo's size are taken at their word; from other pictures only the changes count.
+    A system that measures heads in an aligned picture of their own (`face`) knows no other places.
     """
+    if "face" in system.understands:
+        return coeffs
     if not any(getattr(coeffs, name) is not None and name not in coeffs.relative for name in ("trans", "scale")):
         return coeffs
-    own = extract_photo(source, coeffs.fps, like=coeffs)
+    own = build_extractor(system, machine).photo(source, fps=coeffs.fps, like=coeffs)
     height, width = source.image.shape[:2]
     if coeffs.size is not None and tuple(coeffs.size) != (width, height):
-        coeffs = retarget(coeffs, source=own, mode="absolute", space=known_space())
+        coeffs = retarget(coeffs, source=own, mode="absolute", space=known_space(own.space))
     return placed(coeffs, own)
+
+
+def own_coeffs(renderer: Renderer, source: Source, system: SystemInfo, machine: Machine, fps: float) -> Coeffs:
+    """A photo's own coefficients in the photo's pixels, one frame; of a system that aligns heads, its renderer's."""
+    if "face" in system.understands:
+        return renderer.rest_coeffs().replace(fps=fps)
+    return build_extractor(system, machine).photo(source, fps=fps)
 
 
 def placed(coeffs: Coeffs, own: Coeffs) -> Coeffs:
@@ -154,27 +226,49 @@ def write_frames(
     kind: Kind,
     *,
     audio: Path | None,
-    options: VideoOptions,
-    progress: Progress,
+    settings: RenderSettings,
 ) -> None:
     """Render and write frame by frame; no more than a few frames are in memory at a time."""
-    frames = tracked(renderer.render(Drive(coeffs=coeffs)), progress, "render", len(coeffs))
+    progress = settings.progress or NoProgress()
+    options = video_options(settings)
+    enhancer = open_enhancer_for(settings)
+    size = drawn_size(renderer, settings)
+    drawn: Iterator[Frame] = renderer.render(Drive(coeffs=coeffs))
+    if enhancer is not None:
+        drawn = enhancer.frames(drawn, coeffs.fps)
+    frames = tracked(drawn, progress, "render", len(coeffs))
     if kind == "picture":
         write_picture(list(frames)[0], output, options)
         return
-    with open_frames(output, kind, renderer.size, coeffs.fps, audio=audio, options=options) as writer:
+    with open_frames(output, kind, size, coeffs.fps, audio=audio, options=options) as writer:
         for image in frames:
             writer.write(image)
 
 
+def open_enhancer_for(settings: RenderSettings) -> Enhancer | None:
+    """The enhancer that was asked for, None if there is none.
+
+    Raises:
+        UsageError: no such enhancer. WeightsError: its weights cannot be had.
+    """
+    config = settings.enhancement
+    if config is None:
+        return None
+    from talkhead.enhance.frames import open_enhancer
+
+    machine = settings.machine
+    weights = weights_for(machine, settings.progress)
+    return open_enhancer(config, weights=weights, device=machine.device, dtype=machine.dtype)
+
+
+def drawn_size(renderer: Renderer, settings: RenderSettings) -> tuple[int, int]:
+    """Width and height of the frames, enhanced if that is asked for."""
+    config = settings.enhancement
+    return renderer.size if config is None else config.size(*renderer.size)
+
+
 def result_of(
-    output: PathLike,
-    renderer: Renderer,
-    coeffs: Coeffs,
-    system: SystemInfo,
-    codec: Codec | None = None,
-    *,
-    written: bool = True,
+    output: PathLike, renderer: Renderer, coeffs: Coeffs, system: SystemInfo, settings: RenderSettings
 ) -> Result:
     """The result of rendering `coeffs`."""
     return Result(
@@ -182,6 +276,6 @@ def result_of(
         system=system.name,
         n_frames=len(coeffs),
         fps=coeffs.fps,
-        size=size_in_file(output, renderer.size, codec),
-        written=written,
+        size=size_in_file(output, drawn_size(renderer, settings), settings.codec),
+        written=not settings.dry_run,
     )

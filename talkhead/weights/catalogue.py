@@ -19,7 +19,9 @@ from talkhead.weights.store import Standing, standing
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Imported", "Presence", "ensure", "import_files", "path", "presence", "pull", "status", "tensors", "verify"]
+__all__ = [
+    "Door", "Imported", "Presence", "ensure", "import_files", "path", "presence", "pull", "status", "tensors", "verify",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,31 @@ class Imported:
     entry: WeightFile
     source: Path
     path: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """What a system is handed to get its weights from (`talkhead.protocols.Weights`): the user's decisions are in it.
+
+    Attributes:
+        download: whether the network may be used. accept: licences accepted now. progress: is told the bytes.
+    """
+
+    download: bool = True
+    accept: tuple[str, ...] = ()
+    progress: Progress | None = None
+
+    def __call__(self, name: str) -> Path:
+        """Path of a safetensors file with some weights.
+
+        Raises:
+            WeightsError: as `tensors`.
+        """
+        return tensors(name, download=self.download, accept=self.accept, progress=self.progress)
+
+    def has(self, name: str) -> bool:
+        """Whether they are here already."""
+        return presence([name]).is_complete
 
 
 def status(names: Iterable[str] = ()) -> tuple[Standing, ...]:

@@ -12,9 +12,15 @@ def test_sadtalker_command_line_becomes_ours():
         "--pose_style 3 --expression_scale 1.2 --ref_pose p.mp4 --ref_eyeblink e.mp4 --cpu"
     )
     ours = shlex.split(
-        "b.png --result-dir out --pose-style still --framing full --size 256 --pose-style 3 --exp-scale 1.2 "
+        "b.png --result-dir out --pose-style still --preprocess full --size 256 --pose-style 3 --exp-scale 1.2 "
         "--ref-pose p.mp4 --ref-eyeblink e.mp4 --device cpu a.wav"
     )
+    assert from_sadtalker(theirs) == ours
+
+
+def test_sadtalker_writes_names_of_enhancers_as_their_makers_do():
+    theirs = ["f", "a", "--enhancer", "RestoreFormer", "--background_enhancer=realesrgan"]
+    ours = ["f", "a", "--enhance", "restoreformer", "--enhance-background", "realesrgan-x2"]
     assert from_sadtalker(theirs) == ours
 
 
@@ -34,7 +40,7 @@ def test_our_own_options_pass_unchanged():
     assert normalized([]) == []
 
 
-@pytest.mark.parametrize("argv", [["--source_image"], ["--preprocess", "none"]])
+@pytest.mark.parametrize("argv", [["--source_image"], ["--enhancer"]])
 def test_sadtalker_mistakes_are_usage_errors(argv):
     with pytest.raises(UsageError):
         from_sadtalker(argv)

@@ -10,5 +10,6 @@ SYSTEM = SystemInfo(
     licence="Apache-2.0, no weights needed",
     stages=("extract", "audio2coeff", "pose", "render", "reenact", "frontalize"),
     spaces=("meshwarp",),
+    understands=frozenset({"preprocess", "phonemes"}),
     module="talkhead.systems.meshwarp.run",
 )

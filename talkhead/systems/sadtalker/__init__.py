@@ -11,5 +11,7 @@ SYSTEM = SystemInfo(
     stages=("extract", "audio2coeff", "pose", "render", "reenact"),
     spaces=("bfm",),
     weights=("sadtalker-256", "sadtalker-mapping-crop"),
+    sizes=(256, 512),
+    understands=frozenset({"preprocess", "blend", "yaw", "pitch", "roll", "face", "ref_eyeblink", "ref_pose"}),
     module="talkhead.systems.sadtalker.run",
 )

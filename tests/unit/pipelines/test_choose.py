@@ -4,63 +4,108 @@ import pytest
 
 from talkhead.errors import UsageError
 from talkhead.pipelines import choose
+from talkhead.pipelines.config import Machine
 from talkhead.protocols import SystemInfo
 
 
-def system(name, *, weights=(), stages=("render",)):
+def system(name, *, weights=(), stages=("render", "extract"), spaces=("s",), understands=()):
     return SystemInfo(
-        name=name, paper="p", licence="l", stages=stages, spaces=("s",), weights=weights, module=f"no.such.{name}"
+        name=name,
+        paper="p",
+        licence="l",
+        stages=stages,
+        spaces=spaces,
+        weights=weights,
+        understands=frozenset(understands),
+        module=f"no.such.{name}",
     )
 
 
 @pytest.fixture
 def registry(monkeypatch):
-    """A registry with a built-in and a learned system; the learned one's weights and the device are switches."""
-    systems = {"plain": system("plain"), "learned": system("learned", weights=("w",))}
-    state = {"weights": False, "cuda": False}
+    """A built-in and a learned system; the learned one's weights, the Hub and the device are switches."""
+    systems = {
+        "plain": system("plain"),
+        "learned": system("learned", weights=("w",), spaces=("codes",), understands=("blend",)),
+    }
+    state = {"weights": False, "cuda": False, "why_not": "no address of w answers"}
     monkeypatch.setattr(choose, "NAMES", tuple(systems))
     monkeypatch.setattr(choose, "info", systems.__getitem__)
     monkeypatch.setattr(choose, "has_weights", lambda s: not s.weights or state["weights"])
     monkeypatch.setattr(choose, "_is_cuda", lambda device: state["cuda"])
+    monkeypatch.setattr(
+        choose, "_to_download", lambda s, m: ("881 MB", state["why_not"] if m.download else "--no-download")
+    )
     return state
 
 
 @pytest.mark.parametrize(
-    ("weights", "cuda", "chosen", "why"),
+    ("state", "chosen", "why"),
     [
-        (False, False, "plain", "no other system has its weights here"),
-        (False, True, "plain", "no other system has its weights here"),
-        (True, False, "plain", "no CUDA device"),
-        (True, True, "learned", "its weights are here and a CUDA device"),
+        ({}, "plain", "no CUDA device; --system learned would run here too, but slowly"),
+        ({"weights": True}, "plain", "no CUDA device; --system learned would run here too, but slowly"),
+        (
+            {"cuda": True},
+            "plain",
+            "learned has no weights here: no address of w answers; talkhead weights pull learned",
+        ),
+        ({"cuda": True, "weights": True}, "learned", "a CUDA device and its weights are here"),
+        ({"cuda": True, "why_not": ""}, "learned", "a CUDA device and its weights can be downloaded, 881 MB"),
     ],
 )
-def test_automatic_choice_says_why(registry, caplog, weights, cuda, chosen, why):
-    registry.update(weights=weights, cuda=cuda)
+def test_automatic_choice_says_why(registry, caplog, state, chosen, why):
+    registry.update(state)
     with caplog.at_level(logging.INFO, logger="talkhead"):
-        assert choose.choose_system("auto", "render").name == chosen
+        assert choose.choose_system(Machine(), "render").name == chosen
     assert caplog.messages == [f"system for render: {chosen} ({why})"]
 
 
-def test_no_device_is_looked_at_when_it_cannot_matter(registry, monkeypatch):
-    def fail(device):
-        raise AssertionError
+def test_no_download_keeps_the_built_in_system(registry):
+    registry.update(cuda=True, why_not="")
+    assert choose.choose_system(Machine(), "render").name == "learned"
+    assert choose.choose_system(Machine(download=False), "render").name == "plain"
 
-    monkeypatch.setattr(choose, "_is_cuda", fail)
-    assert choose.choose_system("auto", "render").name == "plain"
+
+def test_the_space_of_codes_decides(registry):
+    assert choose.choose_system(Machine(), "render", space="codes").name == "learned"
+    assert choose.choose_system(Machine(), "render", space="s-0123abcd").name == "plain"
+    assert choose.choose_system(Machine(), "render", space="unheard-of").name == "plain"
+    registry.update(cuda=True, weights=True)
+    assert choose.choose_system(Machine(), "render", space="s-0123abcd").name == "plain"
+
+
+def test_measuring_stays_with_the_built_in_system(registry):
+    registry.update(cuda=True, weights=True)
+    assert choose.choose_system(Machine(), "extract").name == "plain"
+    assert choose.choose_system(Machine(), "extract", space="codes").name == "learned"
 
 
 def test_a_named_system_is_taken_without_a_word(registry, caplog):
     with caplog.at_level(logging.INFO, logger="talkhead"):
-        assert choose.choose_system("learned", "render").name == "learned"
+        assert choose.choose_system(Machine(system="learned"), "render").name == "learned"
     assert caplog.messages == []
 
 
 def test_a_system_that_does_not_offer_the_stage(registry):
     with pytest.raises(UsageError, match="plain does not offer pose"):
-        choose.choose_system("plain", "pose")
+        choose.choose_system(Machine(system="plain"), "pose")
+
+
+def test_options_a_system_does_not_have_are_refused(registry):
+    plain, learned = choose.systems_for("render")
+    assert choose.understood(learned, {"blend": "poisson", "yaw": None}) == {"blend": "poisson"}
+    with pytest.raises(UsageError, match="plain has no --blend") as error:
+        choose.understood(plain, {"blend": "poisson"})
+    assert "learned" in error.value.hint
+
+
+def test_what_goes_with_a_system(registry):
+    _, learned = choose.systems_for("render")
+    assert choose.partner(learned, "render", Machine()).name == "learned"
+    assert choose.partner(learned, "pose", Machine()).name == "learned"  # nobody else offers it
 
 
 def test_one_precision_only():
-    meshwarp = choose.choose_system("meshwarp", "render")
+    meshwarp = choose.choose_system(Machine(system="meshwarp"), "render")
     with pytest.raises(UsageError, match="float32"):
-        choose.build(meshwarp, "render", dtype="bfloat16")
+        choose.build(meshwarp, "render", Machine(dtype="bfloat16"))

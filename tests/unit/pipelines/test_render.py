@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from talkhead.coeffs.container import Coeffs
-from talkhead.errors import CoeffFileError, UsageError
-from talkhead.pipelines.render import check_space, one_frame, placed
+from talkhead.errors import UsageError
+from talkhead.pipelines.config import RenderSettings
+from talkhead.pipelines.render import has_codes, one_frame, placed, readable, without_head
 from talkhead.systems import info
 
 
@@ -33,11 +34,26 @@ def test_picture_shows_one_frame():
             one_frame(motion, kind, frame)
 
 
-def test_codes_need_a_space_that_is_read():
+def test_what_a_renderer_reads_is_left_alone():
     system = info("meshwarp")
     exp = np.zeros((3, 2), np.float32)
-    check_space(coeffs(space="meshwarp-0123abcd", exp=exp), system)
-    check_space(coeffs(space="bfm", rot=np.zeros((3, 3), np.float32)), system)
-    for space in ("bfm-1", "meshwarped-1"):
-        with pytest.raises(CoeffFileError, match=space):
-            check_space(coeffs(space=space, exp=exp), system)
+    own = coeffs(space="meshwarp-0123abcd", exp=exp)
+    assert readable(own, system, RenderSettings(), None) is own
+    head = coeffs(space="bfm", rot=np.zeros((3, 3), np.float32))
+    assert not has_codes(head)
+    assert readable(head, system, RenderSettings(), None) is head
+
+
+def test_codes_of_a_space_nobody_knows_are_refused():
+    system = info("meshwarp")
+    for space in ("clay-1", "meshwarped-1"):
+        with pytest.raises(UsageError, match=space.partition("-")[0]):
+            readable(coeffs(space=space, exp=np.zeros((3, 2), np.float32)), system, RenderSettings(), None)
+
+
+def test_a_still_head():
+    rot = np.ones((3, 3), np.float32)
+    both = without_head(coeffs(rot=rot, scale=np.ones(3, np.float32), eyelid=np.ones((3, 2), np.float32)))
+    assert both.tensors().keys() == {"eyelid"}
+    alone = without_head(coeffs(rot=rot, trans=rot))
+    assert alone.relative == {"rot"} and not alone.rot.any() and alone.trans is None

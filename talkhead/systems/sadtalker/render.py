@@ -1,0 +1,164 @@
+"""Coefficients -> frames: one photo, its keypoints, the mapping net and the drawing networks (section 3.3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.keyframes import Keyframes
+from talkhead.coeffs.layout import space_family
+from talkhead.coeffs.retime import resample
+from talkhead.errors import CoeffFileError, UsageError
+from talkhead.protocols import Drive
+from talkhead.systems.sadtalker.config import FPS, N_ALIGN, N_EXP, N_POSE, RenderOptions
+from talkhead.systems.sadtalker.draw import Drawer
+from talkhead.systems.sadtalker.model_keypoints import KeypointDetector
+from talkhead.systems.sadtalker.model_mapping import MappingNet
+from talkhead.systems.sadtalker.model_renderer_fast import FastRenderer
+from talkhead.systems.sadtalker.motion import keypoint_track
+from talkhead.systems.sadtalker.paste import Paster, display_frame, display_size
+from talkhead.systems.sadtalker.photo import PreparedPhoto
+from talkhead.systems.sadtalker.semantics import camera_track
+
+log = logging.getLogger(__name__)
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+SPACE = "bfm"
+_EXP, _ROT, _TRANS = slice(0, N_EXP), slice(N_EXP, N_EXP + 3), slice(N_EXP + 3, N_EXP + N_POSE)
+_UNUSED = ("eyelid", "gaze", "tongue", "scale")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawingNetworks:
+    """The networks that draw, on one device.
+
+    Attributes:
+        keypoints: finds the photo's canonical keypoints. mapping: of 70 values, or of 73 for the pasted modes.
+        renderer: draws.
+    """
+
+    keypoints: KeypointDetector
+    mapping: MappingNet
+    renderer: FastRenderer
+
+
+class SadTalkerRenderer:
+    """Renders one photo; see `talkhead.protocols.Renderer`.
+
+    Args:
+        image: the whole photo, (H, W, 3) uint8 RGB. photo: its square and coefficients. networks: as the options need
+            them. options: how to draw. device, dtype: where the networks are and their number format.
+    """
+
+    def __init__(
+        self,
+        image: U8,
+        photo: PreparedPhoto,
+        networks: DrawingNetworks,
+        options: RenderOptions,
+        device: str,
+        dtype: torch.dtype,
+    ) -> None:
+        self._photo, self._networks, self._options = photo, networks, options
+        with torch.inference_mode():
+            picture = torch.from_numpy(photo.square).to(device).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
+            self._canonical = networks.keypoints(picture)[0].float()
+        still = photo.row[None, : networks.mapping.n_in]
+        kp_source, _ = keypoint_track(networks.mapping, self._canonical, photo.row, still)
+        self._drawer = Drawer(networks.renderer, photo.square, kp_source, device, dtype, batch=options.batch)
+        self._paster = None
+        if options.is_pasted and photo.crop is not None:
+            self._paster = Paster(image, photo.crop, options.mode, options.blend)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames: the photo's where the head is pasted back into it."""
+        if self._paster is not None:
+            return self._paster.size
+        return display_size(self._options.side, self._photo.display)
+
+    def rest_coeffs(self) -> Coeffs:
+        """The photo's own coefficients, one frame, absolute."""
+        return self._photo.coeffs
+
+    def render(self, drive: Drive) -> Iterator[U8]:
+        """One (H, W, 3) uint8 frame per coefficient row, each a fresh array.
+
+        Tracks that are missing stay as in the photo; relative ones add to its own, angle by angle as PoseVAE's do.
+
+        Raises:
+            CoeffFileError: codes of another space. UsageError: angles that cannot be read.
+        """
+        for frame in self._drawer.draw(self._keypoints(drive.coeffs)):
+            yield display_frame(frame, self._photo.display) if self._paster is None else self._paster.paste(frame)
+
+    def _keypoints(self, coeffs: Coeffs) -> Iterator[Tensor]:
+        """Keypoints of consecutive frames, (n, 15, 3)."""
+        options, at_25 = self._options, coeffs if coeffs.fps == FPS else resample(coeffs, FPS)
+        rows = driven_rows(at_25, self._photo.row, self._networks.mapping.n_in)
+        angles = {name: angle_track(getattr(options, name), len(rows)) for name in ("yaw", "pitch", "roll")}
+        _, chunks = keypoint_track(self._networks.mapping, self._canonical, self._photo.row, rows, **angles)
+        return chunks if coeffs.fps == FPS else iter([_at_times(torch.cat(list(chunks)), len(coeffs), coeffs.fps)])
+
+
+def driven_rows(coeffs: Coeffs, source: F32, width: int) -> F32:
+    """What the mapping net is shown of motion, (T, 70) or (T, 73): the source's row with the motion's tracks in it.
+
+    Args:
+        coeffs: space `bfm`, or without codes. source: the photo's row, (73,). width: 70, or 73 with the alignment.
+    Raises:
+        CoeffFileError: codes of another space, or not 64 of them.
+    """
+    if coeffs.exp is not None and (space_family(coeffs.space) != SPACE or coeffs.exp.shape[1] != N_EXP):
+        raise CoeffFileError(
+            f"exp is {coeffs.exp.shape[1]} codes of space {coeffs.space}, sadtalker reads {N_EXP} of {SPACE}",
+            hint=f"convert them with edit --space {SPACE}",
+        )
+    unused = [name for name in _UNUSED if getattr(coeffs, name) is not None]
+    if unused:
+        log.debug("sadtalker makes no use of %s", ", ".join(unused))
+    rows = np.repeat(source[None, : N_EXP + N_POSE + N_ALIGN][:, :width], len(coeffs), 0)
+    for name, columns in (("exp", _EXP), ("rot", _ROT), ("trans", _TRANS)):
+        track = getattr(coeffs, name)
+        if track is not None:
+            rows[:, columns] = track + source[columns] if name in coeffs.relative else track
+    return rows
+
+
+def angle_track(text: str | None, n_frames: int) -> F32 | None:
+    """Angles in degrees for every frame at 25 frames per second, (n_frames,), None for none.
+
+    Args:
+        text: a value; `v,v,v`, passed through at constant speed; or `t:v,t:v` keyframes, t in seconds.
+    Raises:
+        UsageError: none of these.
+    """
+    if text is None:
+        return None
+    if ":" in text:
+        return Keyframes.parse(text).at(n_frames, FPS).astype(np.float32)
+    try:
+        values: Sequence[float] = [float(value) for value in text.split(",")]
+    except ValueError as cause:
+        raise UsageError(f"{text!r} is no angle", hint="give degrees, v,v,v or seconds:degrees,...") from cause
+    if not np.isfinite(values).all():
+        raise UsageError(f"{text!r} is no angle: it is not finite")
+    return camera_track(values, n_frames)
+
+
+def _at_times(points: Tensor, n_frames: int, fps: float) -> Tensor:
+    """Keypoints (T, 15, 3) of 25 frames a second read at another rate, (n_frames, 15, 3), linearly."""
+    where = torch.arange(n_frames, device=points.device, dtype=torch.float64) * (FPS / fps)
+    left = where.floor().long().clamp(0, len(points) - 1)
+    right = (left + 1).clamp(max=len(points) - 1)
+    share = (where - left).clamp(0, 1).to(points.dtype)[:, None, None]
+    return torch.lerp(points[left], points[right], share)

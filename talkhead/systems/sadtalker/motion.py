@@ -217,7 +217,7 @@ def pose_track(decoder: PoseDecoder, audio: Tensor, reference: Tensor, style: in
     the first of them repeated in front.
 
     Args:
-        decoder: PoseVAE's. audio: `audio_map` of the embeddings of frames 1 .. T - 1, (T - 1, 6). reference: (6,) float32.
+        decoder: PoseVAE's. audio: `audio_map` of the embeddings of frames 1 .. T - 1, (T - 1, 6). reference: (6,), f4.
         style: 0..45. draw: the next draw from the Gaussian, (1, 64).
     Returns:
         (T, 6): angles in radians, translation in units.

@@ -28,7 +28,11 @@ def upsample(x: Tensor, factor: int = 2) -> Tensor:
 
 def halve(x: Tensor) -> Tensor:
     """Means of 2 x 2 cells of the last two axes."""
-    return F.avg_pool2d(x, 2) if x.ndim == 4 else F.avg_pool3d(x, (1, 2, 2))
+    if x.ndim == 4:
+        return F.avg_pool2d(x, 2)
+    # Slices of depth are pictures of a batch: PyTorch has no 3-D pooling of bfloat16 on the CPU.
+    slices = x.movedim(2, 1)  # (B, D, C, H, W)
+    return F.avg_pool2d(slices.flatten(0, 1), 2).unflatten(0, slices.shape[:2]).movedim(1, 2)
 
 
 class ConvUnit(nn.Module):

@@ -127,6 +127,7 @@ class DenseMotion(nn.Module):
     def __init__(self, config: RendererConfig) -> None:
         super().__init__()
         n_motions = config.n_keypoints + 1
+        self.depth = config.depth
         self.compress = ConvUnit(config.volume_width, config.compress, ndim=3, kernel=1)
         self.hourglass = Hourglass3d(config, n_motions * (config.compress + 1))
         self.mask = nn.Conv3d(self.hourglass.n_out, n_motions, 7, padding=3)

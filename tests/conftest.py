@@ -303,6 +303,32 @@ def shelve(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     manifest.load_manifest.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def tiny_weights_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with stand-in weights of small networks for all learned systems, in the published layout."""
+    from scripts.stand_in_weights import write
+
+    folder = tmp_path_factory.mktemp("tiny")
+    write(folder, tiny=True)
+    return folder
+
+
+@pytest.fixture
+def tiny_weights(tiny_weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Small stand-in weights that are here, as far as this test can tell; the folder their files came from."""
+    from talkhead.weights import catalogue, manifest
+
+    monkeypatch.setenv("TALKHEAD_WEIGHTS_MANIFEST", str(tiny_weights_folder / "weights_manifest.yaml"))
+    monkeypatch.setenv("TALKHEAD_CACHE", str(tiny_weights_folder / "cache"))
+    monkeypatch.setenv("TALKHEAD_CONFIG", str(tmp_path / "config"))
+    manifest.load_manifest.cache_clear()
+    if not (tiny_weights_folder / "cache").is_dir():
+        catalogue.import_files([tiny_weights_folder / "files"])
+    yield tiny_weights_folder / "files"
+    manifest.load_manifest.cache_clear()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--rewrite-golden` stores what golden tests see as the new truth."""
+    """`--rewrite-golden` stores what golden tests see as the truth; `--parity-table` prints what parity tests saw."""
     parser.addoption("--rewrite-golden", action="store_true", help="store the golden pictures anew")
+    parser.addoption("--parity-table", action="store_true", help="list the errors of the parity tests")

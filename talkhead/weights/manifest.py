@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -205,9 +206,16 @@ class Manifest:
 def manifest_path() -> Path:
     """Where the manifest lies: inside the installed package, or at the top of a checkout.
 
+    TALKHEAD_WEIGHTS_MANIFEST names another one: of somebody's own mirror, or of weights made for tests.
+
     Raises:
-        WeightsError: in neither place.
+        WeightsError: in none of these places.
     """
+    named = os.environ.get("TALKHEAD_WEIGHTS_MANIFEST")
+    if named:
+        if not Path(named).is_file():
+            raise WeightsError(f"TALKHEAD_WEIGHTS_MANIFEST is {named}, and there is no such file")
+        return Path(named)
     for folder in (PACKAGE, PACKAGE.parent):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME

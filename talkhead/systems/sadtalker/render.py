@@ -23,7 +23,7 @@ from talkhead.systems.sadtalker.model_keypoints import KeypointDetector
 from talkhead.systems.sadtalker.model_mapping import MappingNet
 from talkhead.systems.sadtalker.model_renderer_fast import FastRenderer
 from talkhead.systems.sadtalker.motion import keypoint_track
-from talkhead.systems.sadtalker.paste import Paster, display_frame, display_size
+from talkhead.systems.sadtalker.paste import Paster, display_frame
 from talkhead.systems.sadtalker.photo import PreparedPhoto
 from talkhead.systems.sadtalker.semantics import camera_track
 
@@ -84,7 +84,8 @@ class SadTalkerRenderer:
         """Width and height of the frames: the photo's where the head is pasted back into it."""
         if self._paster is not None:
             return self._paster.size
-        return display_size(self._options.side, self._photo.display)
+        height, width = display_frame(self._photo.square, self._photo.display).shape[:2]
+        return width, height
 
     def rest_coeffs(self) -> Coeffs:
         """The photo's own coefficients, one frame, absolute."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+PARITY = pytest.StashKey[list]()
 TESTS = Path(__file__).resolve().parents[2]
 GOLDEN = TESTS / "golden" / "sadtalker"
 
@@ -49,15 +50,18 @@ def golden():
     return cache(lambda name: load_file(GOLDEN / f"{name}.safetensors"))
 
 
-@pytest.fixture(scope="session")
-def assert_close():
-    """`assert_close(found, recorded, max_abs, rms)`."""
+@pytest.fixture
+def assert_close(request):
+    """`assert_close(found, recorded, max_abs, rms)`; `--parity-table` lists what it saw."""
 
     def check(found, recorded, max_abs, rms=None):
-        difference = np.asarray(found, np.float64) - np.asarray(recorded, np.float64)
-        assert np.abs(difference).max() <= max_abs, np.abs(difference).max()
-        if rms is not None:
-            assert np.sqrt((difference**2).mean()) <= rms, np.sqrt((difference**2).mean())
+        recorded = np.asarray(recorded, np.float64)
+        difference = np.asarray(found, np.float64) - recorded
+        worst, mean = np.abs(difference).max(), np.sqrt((difference**2).mean())
+        peak = np.abs(recorded).max()
+        request.config.stash[PARITY].append((request.node.name, peak, worst, max_abs, mean, rms))
+        assert worst <= max_abs, worst
+        assert rms is None or mean <= rms, mean
 
     return check
 
@@ -66,3 +70,22 @@ def assert_close():
 def without_gradients():
     with torch.no_grad():
         yield
+
+
+def pytest_configure(config):
+    config.stash[PARITY] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--parity-table"):
+        return
+    table = {}
+    for name, peak, worst, max_abs, mean, rms in config.stash[PARITY]:
+        n, *highest = table.get((name, max_abs, rms), (0, 0.0, 0.0, 0.0))
+        table[name, max_abs, rms] = (n + 1, *np.maximum(highest, (peak, worst, mean)))
+    terminalreporter.write_line("| test | arrays | peak | max abs error | limit | rms error | limit |")
+    terminalreporter.write_line("|---|---|---|---|---|---|---|")
+    for (name, max_abs, rms), (n, peak, worst, mean) in table.items():
+        limit = "-" if rms is None else f"{rms:.0e}"
+        row = f"| {name} | {n} | {peak:.3g} | {worst:.1e} | {max_abs:.0e} | {mean:.1e} | {limit} |"
+        terminalreporter.write_line(row)

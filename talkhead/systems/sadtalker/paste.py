@@ -19,11 +19,13 @@ F32 = npt.NDArray[np.float32]
 
 FEATHER = 0.1
 """Width of the soft border, of the box's shorter side: chins end at 0.85 to 0.9 of the box around a head."""
-_GRID = 24  # cells a side on which the step in colour is measured
-_RING = 2  # of these cells lie in the seam
-_TOLERANCE = 14.0  # grey levels; the seam of what differs more is another thing that moved there, not another colour
-_REACH = 0.1  # of the box: how far a correction reaches into the picture
-_FLOOR = 0.05  # share of a seam cell's weight that pulls the correction back to nothing
+_GRID = 32  # cells a side on which the step in colour is measured; squares of 256 and 512 divide evenly
+_RING = 3  # of these cells lie in the seam
+_TOLERANCE = 8.0  # grey levels from the usual step; a cell that differs more shows another thing, not another colour
+_MANY = 0.25  # of the ring's cells; a step that fewer agree on is taken back
+_REACH = 0.1  # of the box: how far along the seam steps are averaged
+_DOUBT = 0.5  # of a full neighbourhood: how much of it must agree to leave the usual step by half
+_DEPTH = 0.15  # of the box: how far a correction reaches into the picture
 _MIN_CLONED = 8  # pixels; OpenCV's cloning needs an inside
 _MARGIN = 2
 
@@ -145,9 +147,10 @@ class _Joint:
         ring[_RING:-_RING, _RING:-_RING] = False
         place = (np.argwhere(np.ones_like(ring)) + 0.5) / _GRID
         self._ring = ring.reshape(-1)
-        apart = np.linalg.norm(place[:, None] - place[None, self._ring], axis=-1)
-        self._spread: F32 = np.exp(-0.5 * (apart / _REACH) ** 2).astype(np.float32)  # (cells, ring)
-        self._floor = np.float32(_FLOOR * self._spread.sum(1).max())
+        apart = np.linalg.norm(place[:, None] - place[None, self._ring], axis=-1)  # (cells, ring)
+        self._near: F32 = np.exp(-0.5 * (apart / _REACH) ** 2).astype(np.float32)
+        self._doubt = np.float32(_DOUBT * self._near.sum(1).max())
+        self._depth: F32 = np.exp(-0.5 * (apart.min(1, keepdims=True) / _DEPTH) ** 2).astype(np.float32)
 
     def blended(self, frame: U8) -> U8:
         """The box with the drawn square in it, (H, W, 3) uint8."""
@@ -159,18 +162,29 @@ class _Joint:
         return np.asarray(cv2.blendLinear(patch, self._under, self._mask, self._rest), np.uint8)
 
     def _colour_step(self, frame: U8) -> F32:
-        """What to add to a frame so that it meets the photo's colours at the seam, (24, 24, 3) grey levels.
+        """What to add to a frame so that it meets the photo's colours at the seam, (32, 32, 3) grey levels.
 
-        Coarse colours of photo and frame are compared in a ring along the border. Where they differ a little the
-        networks shifted a colour, and the difference is spread around; where they differ much something moved.
+        Coarse colours of photo and frame are compared in a ring along the border. The step that most cells agree on is
+        a colour the networks shifted; around it, places may differ a little. Cells that differ much say nothing:
+        something moved there. So the correction neither follows what moves nor flickers with it.
         """
-        step = (self._colours - _cells(frame))[self._ring]  # (ring, 3)
-        trust = np.exp(-0.5 * (step**2).sum(1, keepdims=True) / _TOLERANCE**2)
-        spread = self._spread @ np.concatenate([trust * step, trust], 1)  # (cells, 4)
-        return np.ascontiguousarray((spread[:, :3] / (spread[:, 3:] + self._floor)).reshape(_GRID, _GRID, 3))
+        found = (self._colours - _cells(frame))[self._ring]  # (ring, 3)
+        usual = np.median(found, axis=0)
+        trust = _trust(found - usual)
+        usual = (trust * found).sum(0) / max(float(trust.sum()), 1e-6)
+        trust = _trust(found - usual)
+        local = self._near @ np.concatenate([trust * (found - usual), trust], 1)  # (cells, 4)
+        step = usual * min(float(trust.mean()) / _MANY, 1.0) + local[:, :3] / (local[:, 3:] + self._doubt)
+        return np.ascontiguousarray((step * self._depth).reshape(_GRID, _GRID, 3), np.float32)
+
+
+def _trust(differences: F32) -> F32:
+    """How far cells are believed, (n, 3) grey levels -> (n, 1) in [0, 1]."""
+    trust: F32 = np.exp(-0.5 * (differences**2).sum(1, keepdims=True) / _TOLERANCE**2)
+    return trust
 
 
 def _cells(picture: U8) -> F32:
-    """Mean colours of a picture's cells, (24 24, 3) float32."""
+    """Mean colours of a picture's cells, (32 32, 3) float32."""
     coarse = cv2.resize(picture, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
     return np.asarray(coarse, np.float32).reshape(-1, 3)

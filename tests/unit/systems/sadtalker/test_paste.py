@@ -85,6 +85,21 @@ def test_something_that_moved_over_the_seam_does_not_tint_its_surroundings():
     assert np.abs(out[y0:y1, x0 + 25 :].astype(int) - 180).max() <= 2
 
 
+def test_the_seam_is_calm_while_something_moves_over_it():
+    photo = smooth_photo(320, 240)
+    frame = np.clip(drawn(photo, MIDDLE).astype(int) + 8, 0, 255).astype(np.uint8)
+    paster = Paster(photo, MIDDLE, "full")
+    x0, y0, x1, y1 = paster.box
+    seen = []
+    for y in range(20, 90, 10):  # a bright hand goes down the left border
+        moving = frame.copy()
+        moving[y : y + 25, :25] = 250
+        seen.append(paster.paste(moving)[y0:y1, x0 + 32 : x1].astype(int))
+    assert np.ptp(seen, axis=0).max() <= 3
+    top = np.s_[:12, 10:]
+    assert np.abs(seen[0][top] - photo[y0:y1, x0 + 32 : x1][top]).max() <= 4, "the lighter colour is taken back"
+
+
 def test_the_mask_falls_to_nothing_except_at_the_pictures_own_border():
     mask = feather_mask((0, 30, 100, 130), (300, 130))
     assert mask[:, -1].max() == 0

@@ -26,7 +26,7 @@ from talkhead.systems.sadtalker.model_audio import AudioEncoder, ExpNet
 from talkhead.systems.sadtalker.model_mapping import MappingNet
 from talkhead.systems.sadtalker.model_posevae import PoseDecoder
 from talkhead.systems.sadtalker.semantics import blink_track, keypoints, smoothed_pose, source_window, surrounded
-from talkhead.systems.sadtalker.sound import Heard
+from talkhead.systems.sadtalker.sound import CHUNK, Heard
 
 F32 = npt.NDArray[np.float32]
 
@@ -104,7 +104,7 @@ class SadTalkerExpression:
     def _listen(self, heard: Heard, faces: F32, closed: F32) -> F32:
         exp = np.empty((heard.n_frames, N_EXP), np.float32)
         start = 0
-        for windows in heard.windows():
+        for windows in heard.windows(_heard_at_a_time(self._device)):
             frames = np.arange(start, start + len(windows))
             inputs = (windows[:, None], faces[frames % len(faces)], closed[frames, None])
             exp[frames] = self._expnet(*(_tensor(x, self._device, self._dtype) for x in inputs)).float().cpu().numpy()
@@ -180,7 +180,10 @@ class SadTalkerPose:
 
     @torch.inference_mode()
     def _listen(self, heard: Heard, reference: F32, style: int, seed: int) -> F32:
-        chunks = (_tensor(windows[:, None], self._device, self._dtype) for windows in heard.windows())
+        chunks = (
+            _tensor(windows[:, None], self._device, self._dtype)
+            for windows in heard.windows(_heard_at_a_time(self._device))
+        )
         audio = torch.cat([self._decoder.audio_map(self._encoder(chunk)) for chunk in chunks])
         generator = torch.Generator().manual_seed(seed)
         n_latent = self._decoder.config.n_latent
@@ -292,6 +295,11 @@ def _keypoint_chunks(
 
 def _tensor(array: npt.NDArray[Any], device: torch.device, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device, dtype)
+
+
+def _heard_at_a_time(device: torch.device) -> int:
+    """Frames per call of an audio encoder; fixed per kind of device, for equal bits."""
+    return CHUNK if device.type == "cpu" else 20 * CHUNK
 
 
 def _at_network_rate(coeffs: Coeffs) -> Coeffs:

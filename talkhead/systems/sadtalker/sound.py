@@ -17,7 +17,7 @@ from talkhead.systems.sadtalker.config import FPS
 F32 = npt.NDArray[np.float32]
 
 SAMPLES_PER_FRAME = round(SAMPLE_RATE / FPS)
-CHUNK = 160  # frames heard at a time
+CHUNK = 40  # frames heard at a time; what they become inside the encoder fits a CPU's cache
 FIRST_FRAME = -2  # the window of frame i starts where frame i - 2 does
 _PERIOD_FRAMES, _PERIOD_STEPS = 5, 16  # frames and mel steps meet every 0.2 s
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import random
 import tracemalloc
 
@@ -23,7 +24,7 @@ from talkhead.systems.sadtalker.motion import (
     pose_track,
     style_number,
 )
-from talkhead.systems.sadtalker.semantics import blink_track, smoothed_pose, windows
+from talkhead.systems.sadtalker.semantics import blink_track, keypoints, smoothed_pose, windows
 
 AUDIO = AudioConfig(width=2)
 LENGTHS = [1, 2, 3, 12, 13, 32, 33, 34, 64, 65, 170]
@@ -72,7 +73,8 @@ def vae():
 
 @pytest.fixture(scope="module")
 def move(vae):
-    return SadTalkerPose(*vae, "cpu", torch.float32)
+    encoder, decoder = vae
+    return SadTalkerPose(encoder, decoder, "cpu", torch.float32)
 
 
 # Expression
@@ -282,16 +284,12 @@ def test_references_that_hold_no_pose(move):
 
 
 def test_other_number_formats(expnet, vae):
-    import copy
-
     speech, dtype = speech_of(40), torch.bfloat16
     listen = SadTalkerExpression(copy.deepcopy(expnet).to(dtype), "cpu", dtype)
-    encoder, decoder = (copy.deepcopy(net).to(dtype) for net in vae)
-    move = SadTalkerPose(encoder, decoder, "cpu", dtype)
-    exact_listen, exact_move = (
-        SadTalkerExpression(expnet, "cpu", torch.float32),
-        SadTalkerPose(*vae, "cpu", torch.float32),
-    )
+    encoder, decoder = vae
+    exact_move = SadTalkerPose(encoder, decoder, "cpu", torch.float32)
+    move = SadTalkerPose(copy.deepcopy(encoder).to(dtype), copy.deepcopy(decoder).to(dtype), "cpu", dtype)
+    exact_listen = SadTalkerExpression(expnet, "cpu", torch.float32)
     options = {"fps": 25.0, "seed": 0, "reference": face()}
     found, exact = listen(speech, **options), exact_listen(speech, **options)
     assert 0 < np.abs(found.exp - exact.exp).max() < 0.05
@@ -312,14 +310,12 @@ def test_keypoints_in_pieces_are_those_of_windows(n_frames, n_in):
     rows, row = rng.normal(size=(n_frames, n_in)).astype("f4"), rng.normal(size=73).astype("f4")
     canonical = torch.rand(15, 3)
     yaw = np.linspace(-20, 20, n_frames)
-    from talkhead.systems.sadtalker.semantics import keypoints
-
     with torch.no_grad():
         expected = keypoints(canonical, net(torch.from_numpy(windows(rows, 27))), yaw=torch.from_numpy(yaw).float())
         at_rest = keypoints(canonical, net(torch.from_numpy(row[:n_in, None].repeat(27, 1))[None]))
     for chunk in (3, 16, 256):
-        source, pieces = keypoint_track(net, canonical, row, rows, yaw=yaw, chunk=chunk)
-        pieces = list(pieces)
+        source, track = keypoint_track(net, canonical, row, rows, yaw=yaw, chunk=chunk)
+        pieces = list(track)
         assert [len(piece) for piece in pieces[:-1]] == [chunk] * ((n_frames - 1) // chunk)
         torch.testing.assert_close(torch.cat(pieces), expected, atol=2e-5, rtol=0)
         torch.testing.assert_close(source, at_rest, atol=1e-6, rtol=0)

@@ -33,6 +33,7 @@ Pin = Annotated[
 @options.reporting
 def list_command(names: Names = None, *, reporter: Reporter) -> None:
     """Show the known weights by system: size, licence, and whether they are here."""
+    from talkhead.enhance.config import BACKGROUND_WEIGHTS, FACE_WEIGHTS
     from talkhead.systems import NAMES
     from talkhead.weights.catalogue import status
     from talkhead.weights.manifest import load_manifest, megabytes
@@ -40,7 +41,12 @@ def list_command(names: Names = None, *, reporter: Reporter) -> None:
     found = status(names or ())
     lines = []
     for system in dict.fromkeys(system for one in found for system in one.entry.systems):
-        lines.append(system if system in NAMES else f"{system} (files only: this talkhead cannot run it)")
+        if system in NAMES:
+            lines.append(system)
+        elif system in FACE_WEIGHTS or system in BACKGROUND_WEIGHTS:
+            lines.append(f"{system} (enhancer)")
+        else:
+            lines.append(f"{system} (files only: this talkhead cannot run it)")
         for one in (one for one in found if system in one.entry.systems):
             entry = one.entry
             licence = f"{entry.licence.weights}, commercial use: {entry.commercial}"

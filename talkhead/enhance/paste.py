@@ -22,7 +22,9 @@ MASK_GROWTH = 1.22
 """The restored region in units of the face's oval: ears, hairline and the edge of the jaw are in it."""
 MASK_BLUR = 20.0
 """Softness of its edge, crop pixels (standard deviation): half an eye distance from full to nothing."""
-BORDER = 32
+FAINT = 1 / 256
+"""Less than this of a change is no change of an 8-bit picture, and not worth its time."""
+BORDER = 48
 """Nothing is changed at the edge of the crop; it fades in over so many crop pixels."""
 
 BAND_SIZE = 64
@@ -71,7 +73,9 @@ def face_mask(crop: Crop, oval: F64) -> F32:
     ramp = np.clip(np.minimum(steps, steps[::-1]) / BORDER, 0, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)
     mask = cv2.resize(soft, (crop.size, crop.size), interpolation=cv2.INTER_LINEAR)
-    return (mask * np.minimum.outer(ramp, ramp)).astype(np.float32)
+    mask = (mask * np.minimum.outer(ramp, ramp)).astype(np.float32)
+    mask[mask < FAINT] = 0
+    return mask
 
 
 def face_change(cut: F32, restored: F32, mask: F32) -> F32:
@@ -107,9 +111,11 @@ def paste(picture: U8, plain: U8 | None, crop: Crop, change: F32, mask: F32) -> 
     """
     height, width = picture.shape[:2]
     out = picture.copy()
-    x0, y0, x1, y1 = _box(crop, width, height, margin=2)
-    if x1 <= x0 or y1 <= y0:
+    columns, rows = (np.flatnonzero(mask.any(axis)) for axis in (0, 1))
+    if not len(columns):
         return out
+    touched = (columns[0] - 2, rows[0] - 2, columns[-1] + 3, rows[-1] + 3)
+    x0, y0, x1, y1 = _box(crop, width, height, of=touched, margin=2)
     size = (x1 - x0, y1 - y0)
     face = out[y0:y1, x0:x1].astype(np.float32)
     if plain is not None:
@@ -137,9 +143,12 @@ def _between_centres(matrix: F64) -> F64:
     return np.concatenate([turn, matrix[:, 2:] + (turn.sum(1, keepdims=True) - 1) / 2], 1)
 
 
-def _box(crop: Crop, width: int, height: int, *, margin: float) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of the pixels of a picture that a crop touches; one pixel at least if it touches none."""
-    corners = crop.to_source([[0, 0], [crop.size, 0], [0, crop.size], [crop.size, crop.size]])
+def _box(
+    crop: Crop, width: int, height: int, *, margin: float, of: tuple[int, int, int, int] | None = None
+) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of the pixels of a picture that a part of a crop, or all of it, covers; one pixel at least."""
+    left, top, right, bottom = of or (0, 0, crop.size, crop.size)
+    corners = crop.to_source([[left, top], [right, top], [left, bottom], [right, bottom]])
     low, high = np.floor(corners.min(0) - margin), np.ceil(corners.max(0) + margin)
     x0, y0 = (int(np.clip(v, 0, n - 1)) for v, n in zip(low, (width, height), strict=True))
     x1, y1 = (int(np.clip(v, 1, n)) for v, n in zip(high, (width, height), strict=True))

@@ -12,6 +12,7 @@ from talkhead.protocols import Source
 from talkhead.systems.sadtalker.align import aligned_face
 from talkhead.systems.sadtalker.config import RenderOptions
 from talkhead.systems.sadtalker.measure import Measurer
+from talkhead.systems.sadtalker.paste import Paster
 from talkhead.systems.sadtalker.photo import framed, prepare
 
 MODES = ("crop", "extcrop", "resize", "full", "extfull")
@@ -125,7 +126,10 @@ def test_where_and_in_what_the_network_computes():
     assert not regressor.seen[1].requires_grad
 
 
-@pytest.mark.parametrize("name", ["portrait_smile.jpg", "painting_threequarter.jpg", "full_body.png"])
+@pytest.mark.parametrize(
+    "name",
+    ["portrait_smile.jpg", "painting_threequarter.jpg", "full_body.png", "robot_glasses.png", "two_people.jpg"],
+)
 def test_real_faces(media, name):
     from talkhead.pipelines.inputs import open_source
 
@@ -134,5 +138,9 @@ def test_real_faces(media, name):
         prepared = prepare(source, RenderOptions(preprocess=mode), Regressor())
         scale, x, y = prepared.row[70:]
         assert 0.5 < scale < 6
-        assert 60 < x < 196
+        assert 60 < x < 200
         assert 80 < y < 230, "measured from below"
+        if mode in ("full", "extfull"):
+            pasted = Paster(source.image, prepared.crop, mode).paste(prepared.square)
+            assert pasted.shape == source.image.shape
+            assert np.abs(pasted.astype(int) - source.image).mean() < 6

@@ -56,23 +56,24 @@ def landmarks68_of_clip(
     """The 68 points of one face through a clip; FAN is loaded once and the mesh tells it where to look.
 
     Args:
-        frames: (H, W, 3) uint8 RGB with the face's mesh points, None where no face is seen. provider, device: as in
-            `landmarks68`.
+        frames: (H, W, 3) uint8 RGB with the face's mesh points, None where no face is seen.
+        provider, device: as in `landmarks68`; on a CPU "auto" is the mesh, since FAN takes seconds a frame there.
     Yields:
         Each frame with its points, (68, 2) pixels, or None.
     Raises:
         WeightsError, EnvironmentProblem: as `landmarks68`, at the first frame that shows a face.
     """
-    chosen = chosen_provider(provider)
+    chosen = chosen_provider(provider, is_slow=device == "cpu")
     for image, face in frames:
         yield image, None if face is None else landmarks68(image, face, provider=chosen, device=device)[:, :2]
 
 
-def chosen_provider(provider: Provider68 = "auto") -> Literal["mesh", "fan"]:
+def chosen_provider(provider: Provider68 = "auto", *, is_slow: bool = False) -> Literal["mesh", "fan"]:
     """Who finds the points: the environment variable TALKHEAD_LANDMARKS68 where `provider` leaves it open.
 
     Args:
         provider: "auto" is "fan" where the package and its weights are at hand without a download, else "mesh".
+        is_slow: there is so much to do that "auto" is "mesh" even so.
     Raises:
         UsageError: no such provider.
     """
@@ -81,7 +82,7 @@ def chosen_provider(provider: Provider68 = "auto") -> Literal["mesh", "fan"]:
     if provider not in get_args(Provider68):
         raise UsageError(f"no provider {provider!r} of 68 landmarks", hint=f"{VARIABLE} is auto, mesh or fan")
     if provider == "auto":
-        return "fan" if fan_file().is_file() and _has_package() else "mesh"
+        return "fan" if not is_slow and fan_file().is_file() and _has_package() else "mesh"
     return provider
 
 

@@ -102,20 +102,25 @@ def test_a_clip_starts_fan_once_and_only_for_faces(torch_home, package):
     put_weights(torch_home)
     frames = [np.full((60, 60, 3), k, np.uint8) for k in range(4)]
     faces = [mesh(0), None, mesh(1), mesh(2)]
-    found = list(view.landmarks68_of_clip(zip(frames, faces, strict=True)))
+    found = list(view.landmarks68_of_clip(zip(frames, faces, strict=True), device="cuda:0"))
     assert [image is frame for (image, _), frame in zip(found, frames, strict=True)] == [True] * 4
     assert found[1][1] is None
     assert found[2][1].shape == (68, 2)
     assert [points[0, 0] for _, points in found if points is not None] == [0, 2, 3]
-    assert package.made == ["cpu"]
+    assert package.made == ["cuda:0"]
     assert np.allclose(package.boxes[1][:4], faces[2].bbox)
 
 
-def test_a_clip_by_the_mesh(torch_home, package):
+def test_a_clip_on_a_cpu_is_read_off_the_mesh_unless_fan_is_asked_for(torch_home, package, monkeypatch):
+    put_weights(torch_home)
     face = mesh()
-    ((_, points),) = view.landmarks68_of_clip([(np.zeros((60, 60, 3), np.uint8), face)])
+    frames = [(np.zeros((60, 60, 3), np.uint8), face)]
+    ((_, points),) = view.landmarks68_of_clip(frames)
     assert np.array_equal(points, face.view68()[:, :2])
     assert package.made == []
+    monkeypatch.setenv(view.VARIABLE, "fan")
+    ((_, points),) = view.landmarks68_of_clip(frames)
+    assert package.made == ["cpu"]
 
 
 def test_flags_of_the_process_stay_as_they_were(torch_home, package):

@@ -92,7 +92,10 @@ class PoseDecoder(nn.Module):
 
 
 class PoseEncoder(nn.Module):
-    """Motion and condition -> mean and log variance of the Gaussian; for training (figure 4)."""
+    """Motion and condition -> mean and log variance of the Gaussian; for training (figure 4).
+
+    The log variance has a layer of its own, as checkpoints do; the published code reads it off the mean's layer.
+    """
 
     def __init__(self, config: PoseConfig, n_embedding: int) -> None:
         super().__init__()
@@ -142,7 +145,7 @@ class MotionDiscriminator(nn.Module):
         self.score = nn.Conv1d(4 * w, 1, 3, 1, 1)
 
     def forward(self, motion: Tensor) -> Tensor:
-        """(B, T, 6) -> logits (B, T // 4): high where the motion looks real."""
+        """(B, T, 6) -> scores (B, T // 4): 1 where the motion looks real, 0 where it looks made."""
         return self.score(self.units(motion.transpose(1, 2)))[:, 0]
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from talkhead.audio.framing import Speech
 from talkhead.audio.windows import count_frames
+from talkhead.coeffs.bfm import SPACE
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.deep3d_mat import SPACE
-from talkhead.coeffs.layout import space_family
+from talkhead.coeffs.layout import REFERENCE_EXP, REFERENCE_POSE, space_family
 from talkhead.coeffs.retime import resample
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.systems.sadtalker.config import FPS, N_EXP, N_POSE
@@ -31,8 +31,6 @@ from talkhead.systems.sadtalker.sound import CHUNK, Heard
 F32 = npt.NDArray[np.float32]
 
 POSE_SPACE = "pose"  # rotations and translations mean the same in every space
-REFERENCE_EXP, REFERENCE_POSE = "reference_exp", "reference_pose"
-"""Names of the extra tensors that turn relative tracks back into absolute rows."""
 STYLES = {"natural": 0}  # the published default
 STILL = "still"
 _MAX_MOTION = 3.0

@@ -213,13 +213,13 @@ def motion_loss(motion: Tensor, truth: Tensor) -> Tensor:
 
 
 def fooling_loss(made: Tensor) -> Tensor:
-    """PoseVAE's side of equation 12, not saturating; logits of made motion, any shape."""
-    return functional.softplus(-made).mean()
+    """PoseVAE's side of equation 12, by least squares as in the published code; scores of made motion, any shape."""
+    return (made - 1.0).square().mean()
 
 
 def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
-    """The discriminator's side of equation 12; logits of real and made motion, any shape."""
-    return functional.softplus(-real).mean() + functional.softplus(made).mean()
+    """The discriminator's side of equation 12, by least squares; scores of real and made motion, any shape."""
+    return (real - 1.0).square().mean() + made.square().mean()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,13 +247,14 @@ class PoseReconstruction:
 
 
 def reconstruct(vae: PoseVAE, batch: PoseBatch, noise: Tensor) -> PoseReconstruction:
-    """Through encoder and decoder (figure 4).
+    """Through encoder and decoder (figure 4); the encoder of the sound stays as it is, as in the published training.
 
     Args:
-        vae: the network. batch: real motion. noise: standard normal, (B, 64).
+        vae: the network, its `audio_encoder` in eval mode. batch: real motion. noise: standard normal, (B, 64).
     """
     n_samples, n_frames = batch.motion.shape[:2]
-    embedding = vae.audio_encoder(batch.windows.flatten(0, 1)).view(n_samples, n_frames, -1)
+    with torch.no_grad():
+        embedding = vae.audio_encoder(batch.windows.flatten(0, 1)).view(n_samples, n_frames, -1)
     mean, log_variance = vae.encoder(batch.motion, batch.reference, batch.style, embedding)
     z = reparameterised(mean, log_variance, noise)
     motion = vae.decoder(batch.reference, z, batch.style, vae.decoder.audio_map(embedding))
@@ -263,7 +264,7 @@ def reconstruct(vae: PoseVAE, batch: PoseBatch, noise: Tensor) -> PoseReconstruc
 def pose_step(
     made: PoseReconstruction, batch: PoseBatch, discriminator: MotionDiscriminator, config: PoseTraining | None = None
 ) -> TrainStep:
-    """What encoder and decoder minimise (equation 13); the optimiser of this step leaves the discriminator alone."""
+    """What encoder and decoder minimise (equation 13); their optimiser leaves the discriminator alone."""
     config = config or PoseTraining()
     losses = {
         "mse": motion_loss(made.motion, batch.motion),

@@ -50,7 +50,9 @@ def list_command(names: Names = None, *, reporter: Reporter) -> None:
         for one in (one for one in found if system in one.entry.systems):
             entry = one.entry
             licence = f"{entry.licence.weights}, commercial use: {entry.commercial}"
-            lines.append(f"  {entry.name:<24}{megabytes(entry.size):>9}  {_in_words(one):<12}  {licence}")
+            lines.append(
+                f"  {entry.name:<24}{megabytes(entry.size) if entry.size else '':>9}  {_in_words(one):<12}  {licence}"
+            )
     bundled = load_manifest().bundled if not names else ()
     if bundled:
         lines.append("part of talkhead")

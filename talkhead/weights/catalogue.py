@@ -111,6 +111,8 @@ def _why_not(missing: tuple[WeightFile, ...], probe: bool) -> str:
     if is_offline():
         return "HF_HUB_OFFLINE forbids downloads"
     for entry in missing:
+        if entry.page:
+            return f"{entry.name} is only handed out by its owner"
         if expected_sha256(entry) is None:
             return f"nobody published the sha256 of {entry.name}; see `talkhead weights pull --pin`"
         if not is_accepted(entry):
@@ -139,11 +141,15 @@ def ensure(
         WeightsError: not accepted, not here and not to be had, or not the right file; the message names it.
     """
     entry = load_manifest().file(name)
+    if entry.page and not store.candidates(entry):
+        raise WeightsError(f"{name} is not here, and only its owner hands it out", hint=by_hand(entry))
     consent(entry, accept)
     if not pin_copy and expected_sha256(entry) is None:
         raise WeightsError(
             f"nobody published the sha256 of {name}, so a download could be anything of its size",
-            hint=f"to trust what comes now, and nothing else later: talkhead weights pull {name} --pin",
+            hint=f"to trust what comes now, and nothing else later: talkhead weights pull {name} --pin"
+            if not entry.page
+            else by_hand(entry),
         )
     progress = progress or NoProgress()
     refused: WeightsError | None = None
@@ -154,7 +160,7 @@ def ensure(
             refused = refused or error
             continue
         return copy
-    if not download:
+    if not download or entry.page:
         raise refused or WeightsError(f"{name} is not here", hint=f"talkhead weights pull {name}; or {by_hand(entry)}")
     if refused is not None:
         log.warning("%s; fetching it anew", refused.message)
@@ -201,7 +207,8 @@ def pull(
     names, accept = list(names), list(accept)
     entries = _without_unpinned(load_manifest().select(names), names, pin_copy)
     for entry in entries:
-        consent(entry, accept)
+        if not entry.page:  # not before it is here
+            consent(entry, accept)
     missing = [entry for entry in entries if not standing(entry).is_here]
     if len(missing) > 1 and download:
         log.info("%d files to download, %s", len(missing), megabytes(sum(entry.size for entry in missing)))
@@ -224,8 +231,10 @@ def _without_unpinned(entries: tuple[WeightFile, ...], named: Iterable[str], pin
     """Leave out what needs a decision of its own and was only asked for together with the rest of its system."""
     chosen = []
     for entry in entries:
-        if pin_copy or entry.name in named or expected_sha256(entry) is not None:
+        if (pin_copy and not entry.page) or entry.name in named or expected_sha256(entry) is not None:
             chosen.append(entry)
+        elif entry.page:
+            log.debug("%s is left out: only its owner hands it out", entry.name)
         else:
             log.warning("%s is left out: nobody published its sha256; see `weights pull --pin`", entry.name)
     return chosen
@@ -241,8 +250,8 @@ def verify(names: Iterable[str] = (), *, progress: Progress | None = None) -> tu
     """
     results = []
     for one in status(names):
-        if one.path is not None and one.path.stat().st_size == one.entry.size and one.state != "unpinned":
-            with (progress or NoProgress()).stage(one.entry.name, one.entry.size, "bytes") as advance:
+        if one.path is not None and one.entry.is_size(one.path.stat().st_size) and one.state != "unpinned":
+            with (progress or NoProgress()).stage(one.entry.name, one.path.stat().st_size, "bytes") as advance:
                 found = store.sha256_of(one.path, again=True, advance=advance)
             good = found == expected_sha256(one.entry)
             one = Standing(entry=one.entry, path=one.path, state="verified" if good else "damaged")
@@ -297,8 +306,9 @@ def import_files(
 def _checked(entry: WeightFile, copy: Path, pin_copy: bool, progress: Progress) -> None:
     """Check a copy; one nobody published the sha256 of is pinned if that was asked."""
     shown = progress if store.remembered(copy) is None else NoProgress()
-    with shown.stage(f"checking {entry.name}", entry.size, "bytes") as advance:
-        if pin_copy and expected_sha256(entry) is None and copy.stat().st_size == entry.size:
+    size = copy.stat().st_size
+    with shown.stage(f"checking {entry.name}", size, "bytes") as advance:
+        if pin_copy and expected_sha256(entry) is None and entry.is_size(size):
             pin(entry, store.sha256_of(copy, again=True, advance=advance))
         store.check(entry, copy, advance=advance)
 
@@ -335,7 +345,7 @@ def _recognise(
     source: Path, size: int, wanted: WeightFile | None, pin_copy: bool, advance: Callable[[int], None]
 ) -> WeightFile:
     files = load_manifest().files
-    same_size = [entry for entry in files if entry.size == size]
+    same_size = [e for e in files if e.size == size or (e.is_size(size) and expected_sha256(e) is not None)]
     sha256 = store.sha256_of(source, again=True, advance=advance) if same_size else ""
     exact = next((entry for entry in same_size if expected_sha256(entry) == sha256), None)
     named = wanted or next((entry for entry in files if entry.basename == source.name), None)
@@ -346,7 +356,7 @@ def _recognise(
     if named is None:
         known = ", ".join(entry.basename for entry in files)
         raise WeightsError(f"{source} is none of the known weights", hint=f"known files: {known}")
-    if size != named.size:
+    if not named.is_size(size):
         raise WeightsError(f"{source} is not {named.name}: it has {size:,} bytes, expected {named.size:,}")
     if named.is_hash_known or (expected_sha256(named) is not None and not pin_copy):
         raise WeightsError(f"{source} is not {named.name}: its sha256 is {sha256}, expected {expected_sha256(named)}")

@@ -103,7 +103,10 @@ def is_reachable(entry: WeightFile, timeout_s: float = 5.0) -> bool:
 
 def by_hand(entry: WeightFile) -> str:
     """How to bring a file to a machine that cannot fetch it."""
-    return f"get {entry.addresses[-1]} elsewhere, then: talkhead weights import {entry.basename}"
+    pin = "" if entry.is_hash_known else " --pin"
+    if entry.page:
+        return f"ask for {entry.basename} at {entry.page}, then: talkhead weights import {entry.basename}{pin}"
+    return f"get {entry.addresses[-1]} elsewhere, then: talkhead weights import {entry.basename}{pin}"
 
 
 def _sources(entry: WeightFile) -> Iterator[tuple[str, Callable[[Check, Callable[[int], None]], Path]]]:

@@ -28,7 +28,7 @@ def as_safetensors(entry: WeightFile, path: Path) -> Path:
     Raises:
         WeightsError: the file is damaged, holds more than plain values and tensors, or lacks what is to be kept.
     """
-    if entry.format in ("onnx", "task"):
+    if entry.format in ("onnx", "task", "mat"):
         raise WeightsError(f"{entry.name} holds no tensors to load: it is a {entry.format} file")
     check(entry, path)
     if entry.format == "safetensors":

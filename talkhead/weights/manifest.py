@@ -42,10 +42,12 @@ class WeightFile:
         name: what systems and users call it. repo_id, revision, filename: where on the Hugging Face Hub; the
             revision is a full commit, or `main` where the sha256 says which file is meant. Without a repo_id,
             filename is only what the file is called. mirrors: other https addresses, tried in this order after the Hub.
-        size: bytes. sha256: of the file, or `unknown`: then nobody loads it before its user has pinned a copy.
+        page: instead of these, where its owner hands it out to those who ask: such a file is only imported.
+        size: bytes; 0, of a file with a page, where copies differ. sha256: of the file, or `unknown`: then nobody loads
+            it before its user has pinned a copy.
         licence, commercial: what its licence says, and whether business use is allowed. systems: who needs it.
         format: `safetensors`, or one that is converted on arrival (`pickle`, `zip`) or handed to its own library
-            (`onnx`, `task`). keep: of a pickled archive, the top-level entries that are wanted; empty: all.
+            (`onnx`, `task`, `mat`). keep: of a pickled archive, the top-level entries that are wanted; empty: all.
         note: shown with the licence.
     """
 
@@ -56,29 +58,33 @@ class WeightFile:
     licence: Licence
     commercial: Commercial
     systems: tuple[str, ...]
-    format: Literal["safetensors", "pickle", "zip", "onnx", "task"]
+    format: Literal["safetensors", "pickle", "zip", "onnx", "task", "mat"]
     repo_id: str = ""
     revision: str = ""
     mirrors: tuple[str, ...] = ()
+    page: str = ""
     keep: tuple[str, ...] = ()
     note: str = ""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
-        _check_digest(self.name, self.size, "0" * 64 if self.sha256 == UNKNOWN else self.sha256)
+        size = 1 if self.page and self.size == 0 else self.size
+        _check_digest(self.name, size, "0" * 64 if self.sha256 == UNKNOWN else self.sha256)
         path = PurePosixPath(self.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in self.filename or not path.name:
             raise InputError(f"{self.name}: filename {self.filename!r} is no path inside a repository")
         if bool(self.repo_id) != bool(self.revision):
             raise InputError(f"{self.name}: repo_id and revision belong together")
-        if not self.repo_id and not self.mirrors:
-            raise InputError(f"{self.name}: neither repo_id nor mirrors say where it comes from")
+        if not self.repo_id and not self.mirrors and not self.page:
+            raise InputError(f"{self.name}: neither repo_id nor mirrors nor a page say where it comes from")
+        if self.page and (self.repo_id or self.mirrors):
+            raise InputError(f"{self.name}: what has a page is not downloaded, so it has no repo_id and no mirrors")
         is_pinned = self.revision == "main" and self.sha256 != UNKNOWN
         if self.repo_id and not is_pinned and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             expected = "a full commit (40 hex digits), or main and a sha256"
             raise InputError(f"{self.name}: revision is {self.revision!r}, expected {expected}")
-        if any(not mirror.startswith("https://") for mirror in self.mirrors):
-            raise InputError(f"{self.name}: mirrors must start with https://")
+        if any(not address.startswith("https://") for address in (*self.mirrors, self.page) if address):
+            raise InputError(f"{self.name}: mirrors and pages must start with https://")
         if self.keep and self.format not in ("pickle", "zip"):
             raise InputError(f"{self.name}: keep is for pickled archives")
 
@@ -92,13 +98,17 @@ class WeightFile:
         """Whether the manifest says which bytes are meant."""
         return self.sha256 != UNKNOWN
 
+    def is_size(self, n_bytes: int) -> bool:
+        """Whether a file of this size can be it."""
+        return n_bytes == self.size or (self.size == 0 and n_bytes > 0)
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where a person can get it: pages and links, for messages."""
         hub = (
             (f"https://huggingface.co/{self.repo_id}/resolve/{self.revision}/{self.filename}",) if self.repo_id else ()
         )
-        return hub + self.mirrors
+        return hub + self.mirrors + ((self.page,) if self.page else ())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -103,7 +103,7 @@ def check(entry: WeightFile, path: Path, *, again: bool = False, advance: Callab
         WeightsError: size or sha256 differ, or nobody has said which sha256 is right.
     """
     size = path.stat().st_size
-    if size != entry.size:
+    if not entry.is_size(size):
         raise WeightsError(
             f"{path} is not {entry.name}: it has {size:,} bytes, expected {entry.size:,}", hint=_replace_hint(entry)
         )
@@ -160,7 +160,7 @@ def discard(path: Path) -> None:
 
 
 def _state_of(entry: WeightFile, path: Path) -> State:
-    if path.stat().st_size != entry.size:
+    if not entry.is_size(path.stat().st_size):
         return "damaged"
     expected = expected_sha256(entry)
     if expected is None:

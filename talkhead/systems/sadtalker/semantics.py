@@ -1,4 +1,4 @@
-"""Coefficient rows: windows of them, blinks, camera tracks, smoothing, and the keypoints they move.
+"""Around coefficient rows: windows of them, blinks, camera tracks, smoothing, and the keypoints they move.
 
 SadTalker, sections 3.2 and 3.3; what the paper leaves open follows the published code (OpenTalker/SadTalker cd4c046).
 A row is 64 expression codes, 3 angles in radians, 3 translations in units, and in `full` modes 3 alignment numbers.
@@ -15,12 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from talkhead.systems.sadtalker.config import N_ALIGN, N_EXP, N_POSE
 from talkhead.systems.sadtalker.model_mapping import MappedMotion
 
 F32 = npt.NDArray[np.float32]
 
-N_ROW = N_EXP + N_POSE
 _BLINK = (0.5, 0.9, 1.0, 0.9, 0.5)
 _BLINK_MIN_FRAMES = 22  # below, the published code finds no room, or fails
 _BLINK_GAP = (10, 70)  # frames without a blink: at least, less than
@@ -29,42 +27,10 @@ _BIN_DEG = 3.0
 _PI = 3.14  # as the networks were trained
 
 
-def coefficient_rows(exp: F32, rot: F32, trans: F32, alignment: F32 | None = None) -> F32:
-    """Rows (T, 70), or (T, 73) with the alignment (3,) or (T, 3): scale, x, y of the aligned picture.
-
-    Args:
-        exp: (T, 64). rot: (T, 3), radians. trans: (T, 3), units.
-    """
-    parts = [exp, rot, trans]
-    if alignment is not None:
-        parts.append(np.broadcast_to(alignment, (len(exp), N_ALIGN)))
-    return np.concatenate(parts, 1, dtype=np.float32)
-
-
-def driving_rows(
-    rows: F32, source: F32, *, exp_scale: float = 1.0, is_full: bool = False, is_still: bool = False
-) -> F32:
-    """What the mapping net is shown of generated rows.
-
-    Args:
-        rows: generated, (T, 70). source: the photo's row, (70,) or (73,). exp_scale: factor on the expression.
-        is_full: append the photo's alignment to every row. is_still: the photo's own pose throughout.
-    Returns:
-        (T, 70), or (T, 73) in full modes; a copy.
-    """
-    width = N_ROW + N_ALIGN if is_full else N_ROW
-    assert rows.shape[1] == N_ROW and len(source) >= width, (rows.shape, source.shape)
-    out = np.empty((len(rows), width), np.float32)
-    out[:, :N_ROW] = rows
-    out[:, :N_EXP] *= np.float32(exp_scale)
-    out[:, N_ROW:] = source[N_ROW:width]
-    if is_still:
-        out[:, N_EXP:] = source[N_EXP:width]
-    return out
-
-
 def surrounded(rows: F32, start: int, stop: int, n_rows: int) -> F32:
     """Frames `start`..`stop` with the rows around them that windows need; the ends are held.
+
+    The window of one frame f is that of `start` f and `stop` f + 1: rows f - 13 .. f + 13 of 27.
 
     Args:
         rows: (T, C). n_rows: of a window, odd.
@@ -73,12 +39,6 @@ def surrounded(rows: F32, start: int, stop: int, n_rows: int) -> F32:
     """
     radius = n_rows // 2
     return rows[np.clip(np.arange(start - radius, stop + radius), 0, len(rows) - 1)]
-
-
-def windows(rows: F32, n_rows: int) -> F32:
-    """The window of each frame, (T, C, n_rows): rows f - 13 .. f + 13 of 27, the ends held."""
-    around = surrounded(rows, 0, len(rows), n_rows)
-    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(around, n_rows, 0))
 
 
 def source_window(row: F32, n_rows: int) -> F32:

@@ -10,16 +10,17 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from talkhead.coeffs.container import Coeffs
 from talkhead.systems.sadtalker.model_mapping import MappedMotion
+from talkhead.systems.sadtalker.render import driven_rows
 from talkhead.systems.sadtalker.semantics import (
     blink_track,
     camera_track,
     degrees_of,
-    driving_rows,
     keypoints,
     rotation,
     source_window,
-    windows,
+    surrounded,
 )
 
 
@@ -34,21 +35,18 @@ def cases(repo):
 )
 def test_rows_and_windows(golden, assert_close, cases, case):
     recorded, options = golden("semantics"), cases[case]
-    source, is_full = recorded["source_coeff"][0], options["preprocess"] == "full"
-    rows = driving_rows(
-        recorded["generated_coeff"],
-        source,
-        exp_scale=options.get("expression_scale", 1.0),
-        is_full=is_full,
-        is_still=options.get("still_mode", False),
-    )
+    source = recorded["source_coeff"][0]
+    motion = recorded["generated_coeff"]
+    pose = {} if options.get("still_mode") else {"rot": motion[:, 64:67].copy(), "trans": motion[:, 67:70].copy()}
+    exp = motion[:, :64] * np.float32(options.get("expression_scale", 1.0))
+    coeffs = Coeffs(space="bfm", fps=25.0, n_frames=len(motion), exp=exp, **pose)
+    rows = driven_rows(coeffs, source, 73 if options["preprocess"] == "full" else 70)
     # The recorded rows are filled up to a whole batch with the last one.
     centre = recorded[f"{case}.centre"]
     assert_close(rows, centre[: len(rows)], 1e-6)
     assert_close(centre[len(rows) :], rows[-1:].repeat(len(centre) - len(rows), 0), 1e-6)
-    found = windows(rows, 27)
-    assert_close(found[0], recorded[f"{case}.first_window"], 1e-6)
-    assert_close(found[-1], recorded[f"{case}.last_window"], 1e-6)
+    for name, frame in (("first", 0), ("last", len(rows) - 1)):
+        assert_close(surrounded(rows, frame, frame + 1, 27).T, recorded[f"{case}.{name}_window"], 1e-6)
     assert_close(source_window(source[: rows.shape[1]], 27), recorded[f"{case}.source_window"], 1e-6)
 
 

@@ -24,7 +24,7 @@ from talkhead.systems.sadtalker.motion import (
     pose_track,
     style_number,
 )
-from talkhead.systems.sadtalker.semantics import blink_track, keypoints, smoothed_pose, windows
+from talkhead.systems.sadtalker.semantics import blink_track, keypoints, smoothed_pose, surrounded
 
 AUDIO = AudioConfig(width=2)
 LENGTHS = [1, 2, 3, 12, 13, 32, 33, 34, 64, 65, 170]
@@ -311,7 +311,8 @@ def test_keypoints_in_pieces_are_those_of_windows(n_frames, n_in):
     canonical = torch.rand(15, 3)
     yaw = np.linspace(-20, 20, n_frames)
     with torch.no_grad():
-        expected = keypoints(canonical, net(torch.from_numpy(windows(rows, 27))), yaw=torch.from_numpy(yaw).float())
+        windows = np.stack([surrounded(rows, f, f + 1, 27).T for f in range(n_frames)])
+        expected = keypoints(canonical, net(torch.from_numpy(windows)), yaw=torch.from_numpy(yaw).float())
         at_rest = keypoints(canonical, net(torch.from_numpy(row[:n_in, None].repeat(27, 1))[None]))
     for chunk in (3, 16, 256):
         source, track = keypoint_track(net, canonical, row, rows, yaw=yaw, chunk=chunk)

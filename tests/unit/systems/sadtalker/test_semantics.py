@@ -10,42 +10,24 @@ from talkhead.systems.sadtalker.model_mapping import MappedMotion
 from talkhead.systems.sadtalker.semantics import (
     blink_track,
     camera_track,
-    coefficient_rows,
     degrees_of,
-    driving_rows,
     keypoints,
     rotation,
     smoothed_pose,
     surrounded,
-    windows,
 )
-
-
-def test_rows_have_their_columns_in_order():
-    exp, rot, trans = np.full((4, 64), 1, "f4"), np.full((4, 3), 2, "f4"), np.full((4, 3), 3, "f4")
-    rows = coefficient_rows(exp, rot, trans)
-    assert rows.shape == (4, 70) and rows.dtype == np.float32
-    assert rows[0, 63] == 1 and (rows[:, 64:67] == 2).all() and (rows[:, 67:] == 3).all()
-    wide = coefficient_rows(exp, rot, trans, np.array([100, 5, 6], "f4"))
-    np.testing.assert_array_equal(wide[:, 70:], [[100, 5, 6]] * 4)
-
-
-def test_driving_rows_leave_the_generated_ones_alone():
-    rows, source = np.ones((3, 70), "f4"), np.arange(73, dtype="f4")
-    still = driving_rows(rows, source, exp_scale=0.5, is_full=True, is_still=True)
-    assert (rows == 1).all()
-    assert (still[:, :64] == 0.5).all()
-    np.testing.assert_array_equal(still[:, 64:], np.tile(np.arange(64, 73), (3, 1)))
 
 
 @pytest.mark.parametrize("n_frames", [1, 5, 40])
 def test_windows_hold_the_ends(n_frames):
-    rows = np.arange(n_frames, dtype="f4")[:, None] * [1, 10]
-    found = windows(rows.astype("f4"), 27)
-    assert found.shape == (n_frames, 2, 27)
+    rows = (np.arange(n_frames)[:, None] * [1, 10]).astype("f4")
     for f in range(n_frames):
-        np.testing.assert_array_equal(found[f, 0], np.clip(np.arange(f - 13, f + 14), 0, n_frames - 1))
-    np.testing.assert_array_equal(surrounded(rows, 0, n_frames, 27)[13 : 13 + n_frames], rows)
+        window = surrounded(rows, f, f + 1, 27)
+        np.testing.assert_array_equal(window[:, 0], np.clip(np.arange(f - 13, f + 14), 0, n_frames - 1))
+        np.testing.assert_array_equal(window[:, 1], 10 * window[:, 0])
+    around = surrounded(rows, 0, n_frames, 27)
+    assert around.shape == (n_frames + 26, 2)
+    np.testing.assert_array_equal(around[13:-13], rows)
 
 
 def test_camera_goes_through_its_angles_at_constant_speed():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast, get_args
 
 from talkhead.audio.phonemes import PhonemeSet
 from talkhead.errors import UsageError
@@ -211,7 +211,7 @@ class RenderSettings:
         from talkhead.enhance.config import EnhanceConfig
 
         return EnhanceConfig(
-            faces=self.enhance,  # type: ignore[arg-type] - it checks the word itself
+            faces=cast(Any, self.enhance),  # it checks the word itself
             strength=self.enhance_strength,
             background=self.enhance_background,
         )

@@ -58,7 +58,8 @@ def extract(
     if space is not None and not chosen.reads(space):
         from talkhead.pipelines.convert import in_space
 
-        coeffs = in_space(coeffs, space, device=wish.device, dtype=wish.dtype, weights=weights_for(wish, progress))
+        door = weights_for(wish, progress)
+        coeffs = in_space(coeffs, space, device=wish.device, dtype=wish.dtype, weights=door, progress=progress)
     params = {"fps": fps, "face": str(face_choice), "space": space, "system": chosen.name}
     return write_if_asked(stamped(coeffs, "extract", params, face), output, overwrite=overwrite)
 

@@ -31,7 +31,7 @@ from talkhead.protocols import Drive, Renderer, Source, SystemInfo
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from talkhead.enhance.frames import Enhancer
+    from talkhead.enhance.enhancer import Enhancer
 
 
 def render(
@@ -115,8 +115,15 @@ def readable(coeffs: Coeffs, system: SystemInfo, settings: RenderSettings, sourc
     from talkhead.pipelines.convert import in_space
 
     machine = settings.machine
-    door = weights_for(machine, settings.progress)
-    return in_space(coeffs, system.spaces[0], device=machine.device, dtype=machine.dtype, weights=door, source=source)
+    return in_space(
+        coeffs,
+        system.spaces[0],
+        device=machine.device,
+        dtype=machine.dtype,
+        weights=weights_for(machine, settings.progress),
+        source=source,
+        progress=settings.progress,
+    )
 
 
 def shaped(coeffs: Coeffs, still: bool, exp_scale: float) -> Coeffs:
@@ -254,17 +261,21 @@ def open_enhancer_for(settings: RenderSettings) -> Enhancer | None:
     config = settings.enhancement
     if config is None:
         return None
-    from talkhead.enhance.frames import open_enhancer
+    from talkhead.device import resolve_device, resolve_dtype
+    from talkhead.enhance.enhancer import open_enhancer
 
     machine = settings.machine
+    device = resolve_device(machine.device)
     weights = weights_for(machine, settings.progress)
-    return open_enhancer(config, weights=weights, device=machine.device, dtype=machine.dtype)
+    return open_enhancer(config, weights=weights, device=device, dtype=resolve_dtype(machine.dtype, device))
 
 
 def drawn_size(renderer: Renderer, settings: RenderSettings) -> tuple[int, int]:
     """Width and height of the frames, enhanced if that is asked for."""
+    width, height = renderer.size
     config = settings.enhancement
-    return renderer.size if config is None else config.size(*renderer.size)
+    scale = 1 if config is None else config.scale_of(width, height)
+    return width * scale, height * scale
 
 
 def result_of(

@@ -18,7 +18,7 @@ from talkhead.enhance.networks import FaceRestorer, Upscaler, open_restorer, ope
 from talkhead.enhance.paste import cut_face, face_change, face_mask, paste
 from talkhead.errors import ShapeError
 from talkhead.face.crop import Crop
-from talkhead.face.mesh import FaceTracker
+from talkhead.face.mesh import FaceChoice, FaceTracker
 from talkhead.face.providers import FaceProvider
 
 if TYPE_CHECKING:
@@ -71,24 +71,26 @@ class Enhancer:
         scale = self.config.scale_of(width, height)
         return width * scale, height * scale
 
-    def frames(self, frames: Iterable[U8], fps: float) -> Iterator[U8]:
+    def frames(self, frames: Iterable[U8], fps: float, *, face: FaceChoice = "largest") -> Iterator[U8]:
         """Enhance the frames of one video.
 
-        The main face is followed from frame to frame; other faces are only enlarged. Where none is seen, so is the
-        whole frame; a warning tells if that was all of the video.
+        One face is followed from frame to frame; others are only enlarged. Where it is not seen, so is the whole
+        frame; a warning tells if that was all of the video.
 
         Args:
-            frames: (H, W, 3) uint8 RGB, of one size. fps: frames per second.
+            frames: (H, W, 3) uint8 RGB, of one size. fps: frames per second. face: which one, as in
+                `talkhead.face.mesh.choose_face`.
         Yields:
             As many, in the same order, of `size(W, H)`.
         Raises:
-            ShapeError: no RGB frames. EnvironmentProblem: the card has too little memory.
+            ShapeError: no RGB frames. FaceChoiceError: there is no such face in the first frame that shows any.
+            EnvironmentProblem: the card has too little memory.
         """
         if self._restorer is None or not self.config.restores:
             for frame in map(_checked, frames):
                 yield self._enlarged(frame)[0]
             return
-        placed = steadied(self._seen(frames, fps), max(1, round(REACH_S * fps)))
+        placed = steadied(self._seen(frames, fps, face), max(1, round(REACH_S * fps)))
         before: _Begun | None = None
         n_frames = n_placed = 0
         # One batch ahead: while a card computes, the next faces are found and cut out.
@@ -103,9 +105,9 @@ class Enhancer:
         if n_frames and not n_placed:
             log.warning("no face was found in %d frames: nothing to restore, they were only enlarged", n_frames)
 
-    def _seen(self, frames: Iterable[U8], fps: float) -> Iterator[tuple[U8, F64 | None]]:
-        """Frames and the points of their main face."""
-        tracker = FaceTracker(fps, using=self._using)
+    def _seen(self, frames: Iterable[U8], fps: float, face: FaceChoice) -> Iterator[tuple[U8, F64 | None]]:
+        """Frames and the points of the face in them."""
+        tracker = FaceTracker(fps, choice=face, using=self._using)
         for frame in map(_checked, frames):
             landmarks = tracker.track(frame)
             yield frame, None if landmarks is None else place_points(landmarks)

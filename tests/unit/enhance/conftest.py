@@ -30,7 +30,7 @@ def tracked(monkeypatch):
 
     def use(sights):
         class Tracker:
-            def __init__(self, fps, *, using=None):
+            def __init__(self, fps, *, choice, using=None):
                 self._left = iter(sights)
 
             def track(self, frame):

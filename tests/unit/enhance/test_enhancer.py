@@ -130,6 +130,17 @@ def test_a_face_that_leaves_and_comes_back(portrait, portrait_landmarks, tracked
     assert 0 < change[11] < change[9] < change[0], "it fades"
 
 
+def test_the_face_can_be_chosen(portrait):
+    small = cv2.resize(portrait, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    pair = np.full((200, 360, 3), 90, np.uint8)
+    pair[:, :180] = portrait
+    pair[: small.shape[0], 190 : 190 + small.shape[1]] = small
+    for face, changed in (("largest", "left"), (1, "right")):
+        (out,) = enhancer().frames([pair], 25.0, face=face)
+        change = np.abs(out.astype(int) - plain(pair)).max(-1)
+        assert (change[:, :360].max() > 20, change[:, 380:].max() > 20) == (changed == "left", changed == "right")
+
+
 def test_a_trembling_tracker_does_not_shake_the_crop(portrait, portrait_landmarks, tracked):
     rng = np.random.default_rng(0)
     sights = [Landmarks(portrait_landmarks.points + (*rng.normal(0, 0.5, 2), 0)) for _ in range(30)]

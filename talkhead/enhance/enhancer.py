@@ -78,8 +78,8 @@ class Enhancer:
         frame; a warning tells if that was all of the video.
 
         Args:
-            frames: (H, W, 3) uint8 RGB, of one size. fps: frames per second. face: which one, as in
-                `talkhead.face.mesh.choose_face`.
+            frames: (H, W, 3) uint8 RGB, of one size, a fresh array each. fps: frames per second. face: which one, as
+                in `talkhead.face.mesh.choose_face`.
         Yields:
             As many, in the same order, of `size(W, H)`.
         Raises:

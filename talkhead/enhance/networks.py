@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from talkhead.device import resolve_dtype
 from talkhead.enhance.align import FACE_SIZE
 from talkhead.errors import EnvironmentProblem, ShapeError, WeightsError
 
@@ -149,7 +150,7 @@ def open_restorer(name: str, path: Path, *, device: str, dtype: str) -> FaceRest
             image = model(faces)[0]
         return image
 
-    return FaceRestorer(restore, device=device, dtype=_fitting(found, dtype))
+    return FaceRestorer(restore, device=device, dtype=_fitting(found, dtype, device))
 
 
 def open_upscaler(path: Path, *, device: str, dtype: str) -> Upscaler:
@@ -163,7 +164,7 @@ def open_upscaler(path: Path, *, device: str, dtype: str) -> Upscaler:
     found = _loaded(path, "a network that enlarges pictures")
     if found.purpose not in ("SR", "Restoration") or found.input_channels != 3 or found.output_channels != 3:
         raise WeightsError(f"{path} holds {found.architecture.name} for {found.purpose}: it enlarges no RGB pictures")
-    return Upscaler(found.to(device), scale=found.scale, device=device, dtype=_fitting(found, dtype))
+    return Upscaler(found.to(device), scale=found.scale, device=device, dtype=_fitting(found, dtype, device))
 
 
 def _loaded(path: Path, expected: str, *, with_extras: bool = False) -> Any:
@@ -215,10 +216,10 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _fitting(found: Any, dtype: str) -> str:
-    """The number format asked for, or one that the network bears: some overflow in float16."""
+def _fitting(found: Any, dtype: str, device: str) -> str:
+    """The number format asked for, or one that the network bears: face networks overflow in float16."""
     if dtype == "float16" and not found.supports_half:
-        return "bfloat16" if found.supports_bfloat16 else "float32"
+        dtype = resolve_dtype("auto", device)
     return dtype if dtype != "bfloat16" or found.supports_bfloat16 else "float32"
 
 

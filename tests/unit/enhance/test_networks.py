@@ -230,12 +230,13 @@ def test_a_network_of_another_size_is_told(pictures):
 @pytest.mark.parametrize(
     ("asked", "half", "bfloat16", "used"),
     [
-        ("float16", False, True, "bfloat16"),
+        ("float16", False, True, "float32"),
         ("float16", True, True, "float16"),
         ("float16", False, False, "float32"),
+        ("bfloat16", False, True, "bfloat16"),
         ("bfloat16", False, False, "float32"),
         ("float32", True, True, "float32"),
     ],
 )
 def test_number_formats_the_network_cannot_bear(asked, half, bfloat16, used):
-    assert _fitting(SimpleNamespace(supports_half=half, supports_bfloat16=bfloat16), asked) == used
+    assert _fitting(SimpleNamespace(supports_half=half, supports_bfloat16=bfloat16), asked, "cpu") == used

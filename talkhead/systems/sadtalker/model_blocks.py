@@ -32,7 +32,8 @@ def halve(x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 2)
     # Slices of depth are pictures of a batch: PyTorch has no 3-D pooling of bfloat16 on the CPU.
     slices = x.movedim(2, 1)  # (B, D, C, H, W)
-    return F.avg_pool2d(slices.flatten(0, 1), 2).unflatten(0, slices.shape[:2]).movedim(1, 2)
+    pooled = F.avg_pool2d(slices.flatten(0, 1), 2)
+    return pooled.view(*slices.shape[:3], *pooled.shape[2:]).movedim(1, 2)
 
 
 class ConvUnit(nn.Module):

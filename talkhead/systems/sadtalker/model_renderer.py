@@ -8,6 +8,7 @@ Here `h` is the side of the feature volume, S / 4 as published, and D its depth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,9 +52,9 @@ class Trace:
     condition: Tensor
 
 
-def identity_grid(depth: int, height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Position of every cell, (D, H, W, 3), x, y, z, each from -1 to 1."""
-    axes = (torch.linspace(-1, 1, n, device=device) for n in (depth, height, width))
+def identity_grid(sides: Sequence[int], device: torch.device) -> Tensor:
+    """Position of every cell of a (D, H, W) volume, (D, H, W, 3), x, y, z, each from -1 to 1."""
+    axes = (torch.linspace(-1, 1, n, device=device) for n in sides)
     z, y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((x, y, z), -1)
 
@@ -139,7 +140,7 @@ class DenseMotion(nn.Module):
         Args:
             volume: (B, C, D, h, h). kp_source, kp_driving: (B, K, 3).
         """
-        grid = identity_grid(*volume.shape[2:], device=volume.device)
+        grid = identity_grid(volume.shape[2:], volume.device)
         flows = self._flows(grid, kp_source, kp_driving)  # (B, K + 1, D, h, h, 3)
         looked_up = self._moved(self.compress(volume), flows)  # (B, K + 1, compress, D, h, h)
         heat = heat_maps(grid, kp_driving) - heat_maps(grid, kp_source)  # (B, K, D, h, h)
@@ -158,7 +159,8 @@ class DenseMotion(nn.Module):
     def _moved(compressed: Tensor, flows: Tensor) -> Tensor:
         n_motions = flows.shape[1]
         copies = compressed[:, None].expand(-1, n_motions, -1, -1, -1, -1).flatten(0, 1)
-        return warp(copies, flows.flatten(0, 1)).unflatten(0, (-1, n_motions))
+        looked_up = warp(copies, flows.flatten(0, 1))
+        return looked_up.view(-1, n_motions, *looked_up.shape[1:])
 
 
 def heat_maps(grid: Tensor, keypoints: Tensor) -> Tensor:

@@ -12,14 +12,16 @@ Made of a trained `Renderer` by `fold`; the pictures differ by rounding only. Wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from talkhead.systems.sadtalker.kernels import EnlargedKernel, Kernel, channels_last, use_kernels
-from talkhead.systems.sadtalker.model_blocks import check_sides, halve, upsample
+from talkhead.systems.sadtalker.model_blocks import check_sides, halve
 from talkhead.systems.sadtalker.model_renderer import (
     EPS,
     SLOPE,
@@ -28,12 +30,16 @@ from talkhead.systems.sadtalker.model_renderer import (
     DenseMotion,
     Hourglass3d,
     Renderer,
+    Spade,
     SpadeBlock,
     Trace,
     cut,
     identity_grid,
     warp,
 )
+from talkhead.systems.sadtalker.winograd import WinogradKernel
+
+_N_WIDE = 3  # halvings of the hourglass whose maps are wide enough for WinogradKernel to pay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,17 +63,24 @@ class FastRenderer(nn.Module):
 
     Attributes:
         dtype: of the convolutions of every frame; positions, softmax and statistics are float32 always.
+    Args:
+        plain: trained, used up. make: what computes convolutions of side 3.
     """
 
-    def __init__(self, plain: Renderer, dtype: torch.dtype) -> None:
+    def __init__(self, plain: Renderer, dtype: torch.dtype, make: type[Kernel] = Kernel) -> None:
         super().__init__()
         self.dtype = dtype
         self.multiple = plain.multiple
         self.compress = use_kernels(nn.Sequential(plain.motion.compress))
         self.encoder = use_kernels(plain.encoder)
-        self.motion = FastMotion(plain.motion).to(dtype)
-        self.flatten = use_kernels(nn.Sequential(plain.flatten, plain.mix)).to(dtype)
-        self.decoder = FastDecoder(plain.decoder).to(dtype)
+        self.motion = FastMotion(plain.motion, make).to(dtype)
+        self.flatten = use_kernels(nn.Sequential(plain.flatten, plain.mix), make).to(dtype)
+        self.decoder = FastDecoder(plain.decoder, make).to(dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it draws."""
+        return next(self.buffers()).device
 
     @torch.inference_mode()
     def encode(self, image: Tensor, kp_source: Tensor) -> EncodedSource:
@@ -85,7 +98,7 @@ class FastRenderer(nn.Module):
         return EncodedSource(
             volume=volume,
             compressed=compressed,
-            still=warp(compressed, identity_grid(*volume.shape[2:], device=volume.device)[None]),
+            still=warp(compressed, identity_grid(volume.shape[2:], volume.device)[None]),
             keypoints=kp_source,
             heat=separable_heat(kp_source, volume.shape[2:]),
         )
@@ -93,15 +106,18 @@ class FastRenderer(nn.Module):
     @torch.inference_mode()
     def draw(self, source: EncodedSource, kp_driving: Tensor) -> Tensor:
         """Pictures of a source: (B, K, 3) -> (B, 3, S, S) in [0, 1], float32."""
-        return self.trace(source, kp_driving).prediction
+        return self.decoder(self.condition(source, kp_driving))
+
+    def condition(self, source: EncodedSource, kp_driving: Tensor) -> Tensor:
+        """What the decoder paints from: (B, K, 3) -> (B, C, h, h)."""
+        _, deformation, occlusion = self.motion(source, kp_driving.float())
+        return self._condition(source, deformation, occlusion)
 
     @torch.inference_mode()
     def trace(self, source: EncodedSource, kp_driving: Tensor) -> Trace:
-        """As `draw`, with what was computed on the way."""
+        """As `draw`, with what is computed on the way."""
         mask, deformation, occlusion = self.motion(source, kp_driving.float())
-        volume = source.volume.expand(len(kp_driving), -1, -1, -1, -1)
-        flat = channels_last(warp(volume, deformation).flatten(1, 2).to(self.dtype))  # (B, C * D, h, h)
-        condition = self.flatten(flat) * occlusion.to(self.dtype)
+        condition = self._condition(source, deformation, occlusion)
         return Trace(
             prediction=self.decoder(condition),
             volume=source.volume,
@@ -111,22 +127,31 @@ class FastRenderer(nn.Module):
             condition=condition,
         )
 
+    def _condition(self, source: EncodedSource, deformation: Tensor, occlusion: Tensor) -> Tensor:
+        volume = source.volume.expand(len(deformation), -1, -1, -1, -1)
+        flat = channels_last(warp(volume, deformation).flatten(1, 2).to(self.dtype))  # (B, C * D, h, h)
+        return self.flatten(flat) * occlusion.to(self.dtype)
+
 
 def fold(plain: Renderer, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> FastRenderer:
     """A renderer for use of a trained one, which is used up."""
+    # Multiplying is what takes the time in float32 on a CPU; elsewhere the direct convolution is as fast or faster.
+    make = WinogradKernel if torch.device(device).type == "cpu" and dtype is torch.float32 else Kernel
     with torch.no_grad():
-        return FastRenderer(plain.eval(), dtype).requires_grad_(False).eval().to(device)
+        return FastRenderer(plain.eval(), dtype, make).requires_grad_(False).eval().to(device)
 
 
 class FastMotion(nn.Module):
     """`DenseMotion` of an encoded source."""
 
-    def __init__(self, plain: DenseMotion) -> None:
+    def __init__(self, plain: DenseMotion, make: type[Kernel]) -> None:
         super().__init__()
-        self.hourglass = FastHourglass(plain.hourglass)
+        self.hourglass = FastHourglass(plain.hourglass, make)
         self.mask = Kernel.of(plain.mask)
         # The published layout puts depth into channels; here depth is an axis that the kernel covers at once.
-        self.occlusion = Kernel(plain.occlusion.weight.unflatten(1, (-1, plain.depth)), plain.occlusion.bias)
+        self.occlusion = Kernel(
+            plain.occlusion.weight.view(1, -1, plain.depth, *plain.occlusion.kernel_size), plain.occlusion.bias
+        )
         self.occlusion.padding = (0, *self.occlusion.padding[1:])
 
     def forward(self, source: EncodedSource, kp_driving: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,10 +175,12 @@ class FastMotion(nn.Module):
 class FastHourglass(nn.Module):
     """`Hourglass3d` whose concatenations are written in place."""
 
-    def __init__(self, plain: Hourglass3d) -> None:
+    def __init__(self, plain: Hourglass3d, make: type[Kernel]) -> None:
         super().__init__()
-        self.downs, self.ups = use_kernels(plain.downs), use_kernels(plain.ups)
-        self.head = use_kernels(nn.Sequential(plain.head))
+        wide, narrow = plain.downs[:_N_WIDE], plain.downs[_N_WIDE:]
+        self.downs = nn.ModuleList([*use_kernels(wide, make), *use_kernels(narrow)])
+        self.ups = use_kernels(plain.ups)
+        self.head = use_kernels(nn.Sequential(plain.head), make)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, D, h, h) -> (B, n_out, D, h, h)."""
@@ -169,11 +196,13 @@ class FastHourglass(nn.Module):
 class FastDecoder(nn.Module):
     """`Decoder` with folded weights."""
 
-    def __init__(self, plain: Decoder) -> None:
+    def __init__(self, plain: Decoder, make: type[Kernel]) -> None:
         super().__init__()
-        self.stem = Kernel.of(plain.stem)
-        self.middle = nn.ModuleList(FastSpadeBlock(block) for block in plain.middle)
-        self.ups = nn.ModuleList(FastSpadeBlock(block, 2 ** (k + 1)) for k, block in enumerate(plain.ups))
+        self.stem = make.of(plain.stem)
+        self.middle = nn.ModuleList(FastSpadeBlock(cast(SpadeBlock, block), make) for block in plain.middle)
+        self.ups = nn.ModuleList(
+            FastSpadeBlock(cast(SpadeBlock, block), make, 2 ** (k + 1)) for k, block in enumerate(plain.ups)
+        )
         self.to_rgb = Kernel.of(plain.to_rgb)
 
     def forward(self, condition: Tensor) -> Tensor:
@@ -191,53 +220,75 @@ class FastSpadeBlock(nn.Module):
         plain: the block. factor: side of its map over that of the condition; from 2 on the block doubles its input.
     """
 
-    def __init__(self, plain: SpadeBlock, factor: int = 1) -> None:
+    def __init__(self, plain: SpadeBlock, make: type[Kernel], factor: int = 1) -> None:
         super().__init__()
         norms = [plain.norm_0, plain.norm_1, *([plain.norm_s] if plain.has_shortcut else [])]
-        self.n_hidden = plain.norm_0.shared.out_channels
+        self.n_norms = len(norms)
         self.factor = factor
-        weight, bias = joined([norm.shared for norm in norms])
-        self.shared: nn.Module = Kernel(weight, bias) if factor == 1 else EnlargedKernel(weight, bias, factor)
-        self.affine_0, self.affine_1 = (_affine(norm.gamma, norm.beta) for norm in norms[:2])
-        self.conv_0 = Kernel(plain.conv_0.weight, plain.conv_0.bias)
-        self.conv_1 = Kernel(plain.conv_1.weight, plain.conv_1.bias)
+        weight = torch.cat([norm.shared.weight for norm in norms])
+        bias = torch.cat([_bias(norm.shared) for norm in norms])
+        self.shared: nn.Module = make(weight, bias) if factor == 1 else EnlargedKernel(weight, bias, factor)
+        self.affine_0, self.affine_1 = (_affine(make, norm) for norm in norms[:2])
+        self.conv_0 = make(plain.conv_0.weight, plain.conv_0.bias)
+        self.conv_1 = make(plain.conv_1.weight, plain.conv_1.bias)
         self.has_shortcut = plain.has_shortcut
         if plain.has_shortcut:
             mix = plain.conv_s.weight  # (n_out, n_in, 1, 1)
             self.conv_s = Kernel(mix, None)
-            beta = nn.utils.skip_init(nn.Conv2d, self.n_hidden, len(mix), 3)
-            beta.weight = nn.Parameter(torch.einsum("oi,ihyx->ohyx", mix[..., 0, 0], plain.norm_s.beta.weight))
-            beta.bias = nn.Parameter(mix[..., 0, 0] @ plain.norm_s.beta.bias)
-            self.affine_s = _affine(plain.norm_s.gamma, beta)
+            self.affine_s = _affine(make, plain.norm_s, mix[..., 0, 0])
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(B, n_in, H, W) -> (B, n_out, H, W), or twice the sides."""
-        hidden = F.relu_(self.shared(condition)).split(self.n_hidden, 1)
+        hidden = F.relu_(self.shared(condition)).chunk(self.n_norms, 1)
+        repeats = min(self.factor, 2)
         normed = instance_norm(x)
-        if self.factor > 1:
-            normed = upsample(normed)
-        y = self.conv_0(_modulated(normed, self.affine_0(hidden[0])))
-        y = self.conv_1(_modulated(instance_norm(y), self.affine_1(hidden[1])))
+        y = self.conv_0(_modulated(normed, self.affine_0, hidden[0], repeats))
+        y = self.conv_1(_modulated(instance_norm(y), self.affine_1, hidden[1]))
         if not self.has_shortcut:
             return y.add_(x)
-        gamma, beta = self.affine_s(hidden[2]).tensor_split((normed.shape[1],), 1)
-        return y.add_(self.conv_s(gamma * normed)).add_(beta)
+        for rows, affine in self.affine_s.bands(hidden[2], repeats):
+            gamma, beta = affine.tensor_split((normed.shape[1],), 1)
+            _cells(gamma, repeats).mul_(_rows(normed, rows, repeats))
+            y[:, :, rows] += self.conv_s(gamma).add_(beta)
+        return y
 
 
-def _affine(gamma: nn.Conv2d, beta: nn.Conv2d) -> Kernel:
-    weight, bias = joined([gamma, beta])
-    bias[: gamma.out_channels] += 1
-    return Kernel(weight, bias)
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
 
 
-def joined(convs: list[nn.Conv2d]) -> tuple[Tensor, Tensor]:
-    """Weight and bias of convolutions of one input, their outputs behind each other."""
-    return torch.cat([conv.weight for conv in convs]), torch.cat([conv.bias for conv in convs])
+def _affine(make: type[Kernel], norm: Spade, mix: Tensor | None = None) -> Kernel:
+    # 1 + gamma and beta as one convolution; `mix` is what comes after, and is already applied to beta.
+    weight, bias = norm.beta.weight, _bias(norm.beta)
+    if mix is not None:
+        weight, bias = torch.einsum("oi,ihyx->ohyx", mix, weight), mix @ bias
+    return make(torch.cat((norm.gamma.weight, weight)), torch.cat((1 + _bias(norm.gamma), bias)))
 
 
-def _modulated(normed: Tensor, affine: Tensor) -> Tensor:
-    gamma, beta = affine.chunk(2, 1)
-    return F.leaky_relu_(torch.addcmul(beta, normed, gamma), SLOPE)
+def _modulated(normed: Tensor, affine: Kernel, hidden: Tensor, repeats: int = 1) -> Tensor:
+    # Scaled, moved and rectified; each cell of `normed` counts for repeats x repeats of the result.
+    out = torch.empty(
+        (*normed.shape[:2], *hidden.shape[2:]),
+        dtype=normed.dtype, device=normed.device, memory_format=torch.channels_last,
+    )  # fmt: skip
+    for rows, band in affine.bands(hidden, repeats):
+        gamma, beta = (_cells(part, repeats) for part in band.chunk(2, 1))
+        piece = out[:, :, rows]
+        torch.addcmul(beta, _rows(normed, rows, repeats), gamma, out=_cells(piece, repeats))
+        F.leaky_relu_(piece, SLOPE)
+    return out
+
+
+def _cells(x: Tensor, n: int) -> Tensor:
+    # (B, C, n * H, n * W) -> (B, C, H, n, W, n), the same memory.
+    b, c, h, w = x.shape
+    return x.view(b, c, h // n, n, w // n, n)
+
+
+def _rows(x: Tensor, rows: slice, n: int) -> Tensor:
+    # The cells of an enlarged map's rows, to be spread over `_cells` of it.
+    return x[:, :, rows.start // n : rows.stop // n, None, :, None]
 
 
 def instance_norm(x: Tensor) -> Tensor:
@@ -245,10 +296,11 @@ def instance_norm(x: Tensor) -> Tensor:
 
     A batch norm of one picture is an instance norm, and reads a picture whose channels are innermost as it lies.
     """
-    return torch.cat([F.batch_norm(one, None, None, training=True, eps=EPS) for one in x.split(1)])
+    normed = [F.batch_norm(one, None, None, training=True, eps=EPS) for one in x[:, None]]
+    return normed[0] if len(normed) == 1 else torch.cat(normed)
 
 
-def separable_heat(keypoints: Tensor, sides: torch.Size) -> Tensor:
+def separable_heat(keypoints: Tensor, sides: Sequence[int]) -> Tensor:
     """Gaussians around keypoints as products of three 1-D ones: (B, K, 3) -> (B, K, D, H, W)."""
     z, y, x = (
         torch.exp(
@@ -288,5 +340,5 @@ def combine(mask: Tensor, shift: Tensor) -> Tensor:
     Returns:
         (B, D, H, W, 3).
     """
-    grid = identity_grid(*mask.shape[2:], device=mask.device)
+    grid = identity_grid(mask.shape[2:], mask.device)
     return mask.sum(1)[..., None] * grid + torch.einsum("bkzyx,bkc->bzyxc", mask[:, 1:], shift)

@@ -1,0 +1,85 @@
+"""Convolutions of side 3 with half the products: Winograd's F(4, 3) along rows (Lavin and Gray 2016).
+
+Four neighbours in a row are computed from six of the input by 6 products instead of 12, each itself a convolution over
+the other axes. Sums are of another order only: errors are about twice those of the direct convolution in float32. It
+pays where multiplying is what takes the time, which is float32 on a CPU.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from talkhead.systems.sadtalker.kernels import MEMORY_FORMATS, Kernel, channels_last
+
+_TILE = 4
+# Points 0, 1, -1, 2, -2 and infinity.
+_TAPS = ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))  # of 24
+
+
+class WinogradKernel(Kernel):
+    """A `Kernel` of side 3 for float32.
+
+    Args:
+        weight: (n_out, n_in, 3, 3) or (n_out, n_in, 3, 3, 3). bias: (n_out,) or None.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, n_in, ..., W) -> (B, n_out, ..., W)."""
+        out = torch.empty((len(x), self.n_out, *x.shape[2:]), dtype=x.dtype, memory_format=MEMORY_FORMATS[x.ndim])
+        for rows, band in self.bands(x):
+            out[:, :, rows] = band
+        return out
+
+    def _keep(self, weight: Tensor) -> None:
+        taps = torch.tensor(_TAPS, dtype=torch.float64, device=weight.device) / 24
+        parts = torch.einsum("jk,...k->j...", taps, weight.double())[..., None].float()
+        for k, part in enumerate(parts):
+            self.register_buffer(f"weight_{k}", channels_last(part))  # (n_out, n_in, [3,] 3, 1)
+
+    def _convolve(self, x: Tensor, first_padding: int) -> Tensor:
+        width = x.shape[-1]
+        if width % _TILE:
+            x = channels_last(F.pad(x, (0, -width % _TILE)))
+        return _joined(self._products(x, first_padding))[..., :width]
+
+    def _products(self, x: Tensor, first_padding: int) -> list[Tensor]:
+        convolve = F.conv2d if x.ndim == 4 else F.conv3d
+        padding = (first_padding, *[1] * (x.ndim - 4), 0)
+        parts: list[Tensor] = []
+
+        def multiply(values: Tensor) -> None:
+            k = len(parts)
+            # The second product alone counts once in all four neighbours: there goes the bias.
+            parts.append(
+                convolve(values, self.get_buffer(f"weight_{k}"), self.bias if k == 1 else None, padding=padding)
+            )
+
+        # Columns 0 .. 5 of a tile start one before its outputs; 0 and 5 are those of the tiles beside it.
+        x1, x2, x3, x4 = (x[..., k::_TILE] for k in range(_TILE))
+        v = torch.sub(x4, x2, alpha=5)
+        v[..., 1:].add_(x4[..., :-1], alpha=4)
+        multiply(v)
+        even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
+        multiply(even + odd)
+        multiply(even.sub_(odd))
+        even, odd = torch.sub(x4, x2, out=even), torch.sub(x3, x1, out=odd)
+        multiply(even.add(odd, alpha=2))
+        multiply(even.sub_(odd, alpha=2))
+        v = torch.mul(x1, 4, out=v).sub_(x3, alpha=5)
+        v[..., :-1].add_(x1[..., 1:])
+        multiply(v)
+        return parts
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    m0, m1, m2, m3, m4, m5 = parts
+    *sides, n_tiles = m0.shape
+    y = torch.empty((*sides, _TILE * n_tiles), dtype=m0.dtype, memory_format=MEMORY_FORMATS[m0.ndim])
+    near, near_odd, far, far_odd = m1 + m2, m1.sub_(m2), m3 + m4, m3.sub_(m4)
+    torch.add(m0, near, out=y[..., 0::_TILE]).add_(far)
+    torch.add(near_odd, far_odd, alpha=2, out=y[..., 1::_TILE])
+    torch.add(near, far, alpha=4, out=y[..., 2::_TILE])
+    torch.add(near_odd, far_odd, alpha=8, out=y[..., 3::_TILE]).add_(m5)
+    return y

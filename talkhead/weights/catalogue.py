@@ -202,10 +202,13 @@ def pull(
 
     Raises:
         WeightsError: as `ensure`, after everything else was brought; the licences of all are checked before the first
-            download. Files that must be pinned first are left out, with a warning, unless they are named themselves.
+            download. Files that must be pinned first are left out, with a warning, unless they are named themselves;
+            where nothing is named, so are those whose licence waits for an answer.
     """
     names, accept = list(names), list(accept)
     entries = _without_unpinned(load_manifest().select(names), names, pin_copy)
+    if not names:
+        entries = _without_refused(entries, accept)
     for entry in entries:
         if not entry.page:  # not before it is here
             consent(entry, accept)
@@ -237,6 +240,20 @@ def _without_unpinned(entries: tuple[WeightFile, ...], named: Iterable[str], pin
             log.debug("%s is left out: only its owner hands it out", entry.name)
         else:
             log.warning("%s is left out: nobody published its sha256; see `weights pull --pin`", entry.name)
+    return chosen
+
+
+def _without_refused(entries: list[WeightFile], accept: list[str]) -> list[WeightFile]:
+    """Leave out what nobody asked for by name and nobody has accepted the licence of."""
+    chosen = []
+    for entry in entries:
+        try:
+            if not entry.page:
+                consent(entry, accept)
+        except WeightsError as error:
+            log.warning("left out: %s", error.message)
+        else:
+            chosen.append(entry)
     return chosen
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from talkhead.errors import InputError, WeightsError
-from talkhead.weights.catalogue import ensure, import_files, path, presence, status, verify
+from talkhead.weights.catalogue import ensure, import_files, path, presence, pull, status, verify
 from talkhead.weights.manifest import load_manifest
 from talkhead.weights.store import own_path, sha256_of
 
@@ -33,6 +33,19 @@ def test_unknown_names(hub, shelve):
     with pytest.raises(WeightsError, match="no weights 'brsh'") as caught:
         status(["brsh"])
     assert "'brush'" in caught.value.hint
+
+
+def test_everything_leaves_out_what_waits_for_an_answer(hub, shelve, caplog):
+    refused = {"licence": {"code": "MIT", "weights": "CC-BY-NC-4.0"}, "commercial": "no", "systems": ["critic"]}
+    shelve("brush")
+    shelve("knife", **refused)
+    with caplog.at_level(logging.WARNING):
+        assert [one.entry.name for one in pull([])] == ["brush"]
+    assert "left out: knife may not be used commercially" in caplog.text
+    for named in ("knife", "critic"):
+        with pytest.raises(WeightsError, match="may not be used commercially"):
+            pull([named])
+    assert [one.entry.name for one in pull([], accept=["CC-BY-NC-4.0"])] == ["brush", "knife"]
 
 
 def test_no_download(hub, shelve):

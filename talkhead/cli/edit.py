@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
 from talkhead.errors import UsageError
-from talkhead.pipelines.config import DEFAULTS
+from talkhead.pipelines.config import DEFAULTS, MachineKeywords
 
 if TYPE_CHECKING:
     from talkhead.coeffs.edit import Edit
@@ -70,13 +70,14 @@ def command(
         return
     if fps is not None:
         raise UsageError("--fps is for the video of a photo", hint=f"--retime {fps:g}fps changes coefficients")
+    machine = {name: words[name] for name in MachineKeywords.__annotations__ if name in words}
     if words["dry_run"]:
         check_coeff_output(output, overwrite=words["overwrite"], inputs=files)
-        coeffs = edit(files, changes)
+        coeffs = edit(files, changes, **machine)
         options.report_coeffs(reporter, output, coeffs, written=False)
         return
     options.refuse_terminal(output)
-    options.report_coeffs(reporter, output, edit(files, changes, output, overwrite=words["overwrite"]))
+    options.report_coeffs(reporter, output, edit(files, changes, output, overwrite=words["overwrite"], **machine))
 
 
 OWN_OPTIONS = options.names_of(command) | {"--help"}

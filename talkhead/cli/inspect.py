@@ -35,7 +35,7 @@ def command(
         refuse_inputs(plot, [coeffs])
         check_output(plot, overwrite)
     content = read_motion(coeffs)
-    space = known_space()
+    space = known_space(content.space)
     space_of_codes = space if space.name == content.space else None
     found = describe(content, space=space_of_codes, components=None if all_columns else 4)
     if plot is not None:

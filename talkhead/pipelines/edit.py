@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.convert import Conversion
 from talkhead.coeffs.edit import Edit, apply_edits, parse_edit
 from talkhead.coeffs.file import read_coeffs
 from talkhead.coeffs.retime import stretch
 from talkhead.errors import UsageError
-from talkhead.pipelines.choose import choose_system
-from talkhead.pipelines.config import DEFAULTS, RenderKeywords, RenderSettings, Result
+from talkhead.pipelines.choose import choose_system, weights_for
+from talkhead.pipelines.config import DEFAULTS, Machine, MachineKeywords, RenderKeywords, RenderSettings, Result
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion, stamped
 from talkhead.pipelines.outputs import check_coeff_output, check_destination, write_if_asked
 from talkhead.pipelines.render import one_frame, open_renderer, own_coeffs, placed, result_of, write_frames
@@ -29,20 +30,23 @@ def edit(
     output: PathLike | None = None,
     *,
     overwrite: bool = False,
+    **machine: Unpack[MachineKeywords],
 ) -> Coeffs:
     """Edit coefficients.
 
     Args:
         motion: coefficients, files or "-", merged in order. edits: name -> value as on the command line
             (`{"smile": 0.4, "yaw": "+=0:0,1:5", "mirror": ""}`), or ready `Edit`s. output: file to write too.
+        machine: who converts to another space, and what may be downloaded for it; see `Machine`.
     Raises:
-        UsageError: unknown edit, or a value out of range. CoeffFileError: broken file.
+        UsageError: unknown edit, a value out of range, or no way to another space. CoeffFileError: broken file.
     """
     files = [motion] if isinstance(motion, (str, Path, Coeffs)) else list(motion)
     check_coeff_output(output, overwrite=overwrite, inputs=files)
     coeffs = read_motion(files)
     changes = as_edits(edits)
-    edited = apply_edits(coeffs, changes, space=known_space(coeffs.space))
+    conversion = _conversion(Machine.of(machine))
+    edited = apply_edits(coeffs, changes, space=known_space(coeffs.space), conversion=conversion)
     edited = stamped(edited, "edit", {"edits": [change.name for change in changes]})
     return write_if_asked(edited, output, overwrite=overwrite)
 
@@ -85,6 +89,15 @@ def as_edits(edits: Edits) -> list[Edit]:
     if not isinstance(edits, Mapping):
         return list(edits)
     return [_as_edit(str(name), value) for name, value in edits.items() if value is not False]
+
+
+def _conversion(machine: Machine) -> Conversion:
+    def convert(coeffs: Coeffs, target: str) -> Coeffs:
+        from talkhead.pipelines.convert import in_space
+
+        return in_space(coeffs, target, weights=weights_for(machine), device=machine.device, dtype=machine.dtype)
+
+    return convert
 
 
 def _as_edit(name: str, value: object) -> Edit:

@@ -56,7 +56,7 @@ class SadTalkerRenderer:
 
     Args:
         image: the whole photo, (H, W, 3) uint8 RGB. photo: its square and coefficients. networks: as the options need
-            them. options: how to draw. device, dtype: where the networks are and their number format.
+            them. options: how to draw. device: where the networks are.
     """
 
     def __init__(
@@ -66,7 +66,6 @@ class SadTalkerRenderer:
         networks: DrawingNetworks,
         options: RenderOptions,
         device: str,
-        dtype: torch.dtype,
     ) -> None:
         self._photo, self._networks, self._options = photo, networks, options
         with torch.inference_mode():
@@ -74,7 +73,7 @@ class SadTalkerRenderer:
             self._canonical = networks.keypoints(picture)[0].float()
         still = photo.row[None, : networks.mapping.n_in]
         kp_source, _ = keypoint_track(networks.mapping, self._canonical, photo.row, still)
-        self._drawer = Drawer(networks.renderer, photo.square, kp_source, device, dtype, batch=options.batch)
+        self._drawer = Drawer(networks.renderer, photo.square, kp_source, batch=options.batch)
         self._paster = None
         if options.is_pasted and photo.crop is not None:
             self._paster = Paster(image, photo.crop, options.mode, options.blend)

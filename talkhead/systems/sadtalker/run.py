@@ -94,7 +94,7 @@ def _renderer(
         mapping=_mapping(options, weights, device, checkpoint),
         renderer=load_renderer(checkpoint, device, dtype),
     )
-    return SadTalkerRenderer(source.image, photo, networks, options, device, dtype)
+    return SadTalkerRenderer(source.image, photo, networks, options, device)
 
 
 def _mapping(options: RenderOptions, weights: Weights, device: str, checkpoint: Checkpoint) -> MappingNet:

@@ -200,6 +200,9 @@ def _basel_model(weights: Weights) -> ShapeModel | None:
     try:
         if not weights.has(BFM_WEIGHTS):
             return None
+    except WeightsError:  # a manifest of the user's own need not list it
+        return None
+    try:
         return load_bfm(ensure(BFM_WEIGHTS, download=False, accept=getattr(weights, "accept", ())))
     except WeightsError as error:
         log.info("the Basel face model is not used: %s", error.message)

@@ -52,16 +52,19 @@ ARCHIVES = {"mapping_00109-model.pth.tar": "mapping_full", "mapping_00229-model.
 TINY = NetworkConfig(
     audio=AudioConfig(width=4),
     pose=PoseConfig(width=4, hidden=16),
-    mapping=MappingConfig(n_descriptor=32),
+    mapping=MappingConfig(n_descriptor=32, n_keypoints=4),
     recon=ReconConfig(width=8, blocks=(1, 1, 1, 1)),
-    keypoints=KeypointConfig(expansion=4, max_width=32),
+    keypoints=KeypointConfig(expansion=4, max_width=32, depth=4, n_keypoints=4),
     renderer=RendererConfig(
-        expansion=8,
-        max_width=32,
+        expansion=4,
+        max_width=16,
         volume_width=4,
+        depth=4,
         n_resblocks=2,
+        n_keypoints=4,
         motion_expansion=4,
         motion_max_width=32,
+        compress=2,
         spade_hidden=8,
     ),
 )

@@ -93,5 +93,5 @@ def animate(
         head = head_of(opened.speech, mover, moving, job, reference=manner, n_frames=len(coeffs))
         coeffs = turned(coeffs.merged(head), chosen, angles)
         if not settings.dry_run:
-            write_frames(renderer, coeffs, output, kind, audio=opened.path, settings=settings)
+            write_frames(renderer, coeffs, output, kind, audio=opened.path, settings=settings, source=source)
     return result_of(output, renderer, coeffs, chosen, settings)

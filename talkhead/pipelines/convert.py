@@ -10,7 +10,7 @@ import functools
 import importlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from talkhead.coeffs.layout import Space, space_family
 from talkhead.errors import CoeffFileError, UsageError, WeightsError
 from talkhead.face3d.aligned import into_aligned, out_of_aligned
 from talkhead.face3d.convert import DEFAULTS, HeadFrame, ModelConversion
+from talkhead.face3d.fit import fit_photo
+from talkhead.face3d.lips import closing_codes
 from talkhead.face3d.morphable import FaceModel, ShapeModel, load_builtin
 from talkhead.face3d.spaces import require_known, space_of
 from talkhead.pipelines.choose import systems_for
@@ -56,6 +58,46 @@ class Moved:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rest:
+    """Where relative motion starts, seen from the other space.
+
+    Offsets of `bfm` start from the photo's own expression, those of `meshwarp` from the same with its lips together, and
+    closure counts from open eyes. Without a photo all of these are taken to be one.
+
+    Attributes:
+        exp: (n_exp,) codes of ours that close the photo's lips. eyelid: (2,) closure in the photo.
+    """
+
+    exp: F64
+    eyelid: F64
+
+    @classmethod
+    def neutral(cls, model: FaceModel) -> Rest:
+        """Of a face with its lips together and its eyes open."""
+        return cls(exp=np.zeros(model.n_exp), eyelid=np.zeros(2))
+
+    @classmethod
+    def of(cls, source: Source, model: FaceModel) -> Rest:
+        """Of a photo."""
+        height, width = source.image.shape[:2]
+        fit = fit_photo(source.landmarks, (width, height), model)
+        assert fit.coeffs.eyelid is not None
+        return cls(exp=closing_codes(fit.vertices, model), eyelid=fit.coeffs.eyelid[0].astype(np.float64))
+
+    def left_by(self, coeffs: Coeffs) -> Coeffs:
+        """Offsets of ours as offsets from the photo as it is."""
+        exp = None if coeffs.exp is None else _float32(coeffs.exp + self.exp)
+        eyelid = None if coeffs.eyelid is None else _float32(coeffs.eyelid - self.eyelid)
+        return coeffs.replace(exp=exp, eyelid=eyelid)
+
+    def reached_by(self, moved: Moved) -> Moved:
+        """Offsets from the photo as it is as offsets of ours."""
+        exp = None if moved.exp is None else moved.exp - self.exp
+        eyelid = None if moved.eyelid is None else np.clip(moved.eyelid + self.eyelid, WIDEST, SHUT)
+        return replace(moved, exp=exp, eyelid=eyelid)
+
+
 def in_space(
     coeffs: Coeffs,
     target: str,
@@ -74,8 +116,9 @@ def in_space(
     Args:
         coeffs: any. target: name of the space, with or without its hash. weights: where the Basel face model, or the
             network that measures in its space, come from. device, dtype: of that network.
-        source: photo of the face that the codes are of, where it is known: what the network makes of this very face is
-            then taken into account for absolute codes. progress: is told of measuring.
+        source: photo of the face that is to move, where it is known: relative codes then start from its own lips and
+            lids, and what the network makes of this very face is taken off absolute ones. progress: is told of
+            measuring.
     Raises:
         UsageError: no such space, or nothing here knows the way. CoeffFileError: more than 3 mm would be left, or codes
             of another build or length.
@@ -88,12 +131,18 @@ def in_space(
         raise UsageError(f"no conversion from space {space_family(coeffs.space)} to {goal.family}")
     _check_codes(coeffs, given)
     to_bfm = goal.family == BFM
+    is_offset = coeffs.exp is None or "exp" in coeffs.relative
+    rest = Rest.of(source, model) if source is not None and is_offset else Rest.neutral(model)
+    if to_bfm:
+        coeffs = rest.left_by(coeffs)
     bfm = _basel_model(weights)
     if bfm is not None:
         moved = _by_models(coeffs, model, bfm, to_bfm)
     else:
         find = functools.partial(_measurer, weights=weights, device=device, dtype=dtype)
         moved = _by_measurement(coeffs, model, find, to_bfm, source, progress or NoProgress())
+    if not to_bfm:
+        moved = rest.reached_by(moved)
     converted = into_aligned(coeffs, moved.head) if to_bfm else out_of_aligned(coeffs, moved.head)
     log.info("codes of %s as codes of %s: %s", given.family, goal.family, moved.way)
     relative = set(coeffs.relative) | converted.relative

@@ -76,7 +76,7 @@ def edit_photo(
     edited = apply_edits(still, changes, space=known_space(own.space))
     coeffs = placed(one_frame(edited, kind, None), own)
     if not settings.dry_run:
-        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings, source=source)
     return result_of(output, renderer, coeffs, chosen, settings)
 
 

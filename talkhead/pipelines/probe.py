@@ -21,6 +21,7 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import space_family
 from talkhead.errors import FaceNotFoundError, InputError, TalkheadError
 from talkhead.face3d import eyes
+from talkhead.face3d.fit import fit_photo
 from talkhead.face3d.measured import LinearConversion, learn_conversion, load_saved_conversion, save_conversion
 from talkhead.face3d.morphable import FaceModel
 from talkhead.geometry import euler_to_matrix
@@ -147,6 +148,35 @@ def _distances(model: FaceModel, a: F64, b: F64) -> F64:
 
     distances: F64 = np.linalg.norm(points(a) - points(b), axis=-1) * model.unit_mm
     return distances
+
+
+def _measured(frame: npt.NDArray[np.uint8], extractor: Extractor) -> Coeffs | None:
+    """What the network says about a drawn face; None where no face is seen."""
+    from talkhead.face.mesh import choose_face
+
+    try:
+        return extractor.photo(Source(image=frame, landmarks=choose_face(frame), name="drawn face"), fps=25.0)
+    except FaceNotFoundError:
+        return None
+
+
+def _renderer(source: Source, model: FaceModel) -> Renderer:
+    """The built-in renderer of our codes."""
+    system = next(s for s in systems_for("render") if not s.weights and s.reads(model.space.name))
+    factory = importlib.import_module(system.module).build_render(device="cpu")
+    renderer: Renderer = factory(source, size=_SIZE, framing="crop")
+    return renderer
+
+
+def own_offset(extractor: Extractor, source: Source, model: FaceModel, table: LinearConversion) -> F64:
+    """What the network sees in this face beyond its expression, (n_b,): it does not tell the two apart fully."""
+    height, width = source.image.shape[:2]
+    own = fit_photo(source.landmarks, (width, height), model).coeffs
+    answer = extractor.photo(source, fps=own.fps)
+    assert own.exp is not None and own.eyelid is not None and answer.exp is not None
+    expected = table.to_b(np.concatenate([own.exp, own.eyelid], axis=1))
+    offset: F64 = answer.exp[0] - expected[0]
+    return offset
 
 
 def _measured(frame: npt.NDArray[np.uint8], extractor: Extractor) -> Coeffs | None:

@@ -69,5 +69,5 @@ def reenact(
     mode: MotionMode = "relative" if is_aligned and motion == "auto" else motion
     coeffs = retarget(driver, source=own, mode=mode, motion_scale=motion_scale, space=space)
     coeffs = coeffs if is_aligned else placed(coeffs, own)
-    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, source=source)
     return result_of(output, renderer, coeffs, chosen, settings)

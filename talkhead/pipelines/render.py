@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from talkhead.enhance.enhancer import Enhancer
 
+_PORTRAIT = 1.6  # side of the picture by which an enhancer knows a face, in widths of the face
+
 
 def render(
     face: Photo,
@@ -76,7 +78,9 @@ def render(
     coeffs = turned(fitted_to(coeffs, source, chosen, settings.machine), chosen, angles)
     if settings.dry_run:
         return result_of(output, renderer, coeffs, chosen, settings)
-    write_frames(renderer, coeffs, output, kind, audio=None if audio is None else Path(audio), settings=settings)
+    write_frames(
+        renderer, coeffs, output, kind, audio=None if audio is None else Path(audio), settings=settings, source=source
+    )
     return result_of(output, renderer, coeffs, chosen, settings)
 
 
@@ -234,6 +238,7 @@ def write_frames(
     *,
     audio: Path | None,
     settings: RenderSettings,
+    source: Source,
 ) -> None:
     """Render and write frame by frame; no more than a few frames are in memory at a time."""
     progress = settings.progress or NoProgress()
@@ -242,7 +247,7 @@ def write_frames(
     size = drawn_size(renderer, settings)
     drawn: Iterator[Frame] = renderer.render(Drive(coeffs=coeffs))
     if enhancer is not None:
-        drawn = enhancer.frames(drawn, coeffs.fps)
+        drawn = enhancer.frames(drawn, coeffs.fps, face=enhanced_face(source, settings))
     frames = tracked(drawn, progress, "render", len(coeffs))
     if kind == "picture":
         write_picture(list(frames)[0], output, options)
@@ -268,6 +273,20 @@ def open_enhancer_for(settings: RenderSettings) -> Enhancer | None:
     device = resolve_device(machine.device)
     weights = weights_for(machine, settings.progress)
     return open_enhancer(config, weights=weights, device=device, dtype=resolve_dtype(machine.dtype, device))
+
+
+def enhanced_face(source: Source, settings: RenderSettings) -> Any:
+    """How to find the animated face among the frames' faces: the largest, or the one like in the photo.
+
+    An index counts the photo's faces, of which the frames may show only one.
+    """
+    if settings.face_choice == DEFAULTS.face:
+        return DEFAULTS.face
+    from talkhead.face.crop import face_crop
+
+    x0, y0, x1, y1 = source.landmarks.bbox
+    side = max(64, round(_PORTRAIT * max(x1 - x0, y1 - y0)))
+    return face_crop(source.landmarks, side, width=_PORTRAIT).cut(source.image)
 
 
 def drawn_size(renderer: Renderer, settings: RenderSettings) -> tuple[int, int]:

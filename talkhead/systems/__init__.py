@@ -7,7 +7,7 @@ import importlib
 from talkhead.errors import UsageError
 from talkhead.protocols import SystemInfo
 
-NAMES = ("meshwarp",)
+NAMES = ("meshwarp", "sadtalker")
 
 
 def info(name: str) -> SystemInfo:

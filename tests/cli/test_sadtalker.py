@@ -45,7 +45,8 @@ def test_stages_give_what_animate_gives(run_cli, tmp_path, face, speech):
     assert run_cli("audio2coeff", speech, "-o", exp, "--reference", face, *SYSTEM).code == 0
     assert run_cli("pose", speech, "-o", head, "--reference", face, "--pose-style", "7", *SYSTEM).code == 0
     made = read_coeffs(exp)
-    assert (made.space, made.exp.shape, made.relative) == ("bfm", (15, 64), {"exp"})
+    assert (made.space, made.exp.shape) == ("bfm", (15, 64))
+    assert made.relative == {"exp"}
     result = run_cli("render", face, exp, head, "-o", parts, "--audio", speech, *lossless, *SYSTEM)
     assert result.code == 0, result.stderr
     difference = np.abs(frames_of(whole) - frames_of(parts))

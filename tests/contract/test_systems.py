@@ -13,7 +13,7 @@ import pytest
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import read_coeffs, write_coeffs
 from talkhead.media.audio import Waveform
-from talkhead.pipelines.choose import build, choose_system, systems_for
+from talkhead.pipelines.choose import build, build_extractor, choose_system, systems_for
 from talkhead.pipelines.config import Machine
 from talkhead.protocols import Drive, Stage
 from talkhead.systems import NAMES, info
@@ -89,7 +89,10 @@ def test_pose(name, speech):
     coeffs = move(speech, fps=25.0, seed=3, style="natural", motion=1.0, reference=None)
     assert abs(len(coeffs) - 1.3 * 25) <= 1
     assert coeffs.rot is not None and "rot" in coeffs.relative
-    assert np.abs(coeffs.rot[0]).max() <= 0.1 * np.abs(coeffs.rot).max(), "the head does not start at rest"
+    if "face" in info(name).understands:  # a published track, smoothed across its start at rest
+        assert np.abs(coeffs.rot[0]).max() < np.abs(coeffs.rot).max()
+    else:
+        np.testing.assert_allclose(coeffs.rot[0], 0, atol=1e-6)
     np.testing.assert_array_equal(
         coeffs.rot, move(speech, fps=25.0, seed=3, style="natural", motion=1.0, reference=None).rot
     )
@@ -108,7 +111,7 @@ def prepared(name, source):
 
 @pytest.mark.parametrize("name", offering("extract"))
 def test_extract(name, source):
-    extractor = build(info(name), "extract", Machine(device="cpu"))
+    extractor = build_extractor(info(name), Machine(device="cpu"))
     coeffs = extractor.photo(source, fps=30.0, landmarks=True)
     assert (len(coeffs), coeffs.fps) == (1, 30.0)
     assert info(name).reads(coeffs.space) and not coeffs.relative

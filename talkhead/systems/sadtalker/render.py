@@ -105,8 +105,10 @@ class SadTalkerRenderer:
         """Keypoints of consecutive frames, (n, 15, 3)."""
         options, at_25 = self._options, coeffs if coeffs.fps == FPS else resample(coeffs, FPS)
         rows = driven_rows(at_25, self._photo.row, self._networks.mapping.n_in)
-        angles = {name: angle_track(getattr(options, name), len(rows)) for name in ("yaw", "pitch", "roll")}
-        _, chunks = keypoint_track(self._networks.mapping, self._canonical, self._photo.row, rows, **angles)
+        yaw, pitch, roll = (angle_track(text, len(rows)) for text in (options.yaw, options.pitch, options.roll))
+        _, chunks = keypoint_track(
+            self._networks.mapping, self._canonical, self._photo.row, rows, yaw=yaw, pitch=pitch, roll=roll
+        )
         return chunks if coeffs.fps == FPS else iter([_at_times(torch.cat(list(chunks)), len(coeffs), coeffs.fps)])
 
 

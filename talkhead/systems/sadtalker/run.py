@@ -6,7 +6,7 @@ place every keypoint. `dtype` is the number format of the networks that draw.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from talkhead.device import resolve_device, resolve_dtype
 from talkhead.protocols import AudioToCoeffs, AudioToPose, Extractor, RendererFactory, Source, Weights
@@ -48,7 +48,8 @@ def build_audio2coeff(weights: Weights, device: str = "auto", dtype: str = "auto
     from talkhead.systems.sadtalker.motion import SadTalkerExpression
 
     place = _place(device, dtype)
-    return SadTalkerExpression(load_expnet(_any_checkpoint(weights), place), place, torch.float32)
+    stage = SadTalkerExpression(load_expnet(_any_checkpoint(weights), place), place, torch.float32)
+    return cast(AudioToCoeffs, stage)
 
 
 def build_pose(weights: Weights, device: str = "auto", dtype: str = "auto") -> AudioToPose:
@@ -64,7 +65,7 @@ def build_pose(weights: Weights, device: str = "auto", dtype: str = "auto") -> A
 
     place = _place(device, dtype)
     encoder, decoder = load_pose_decoder(_any_checkpoint(weights), place)
-    return SadTalkerPose(encoder, decoder, place, torch.float32)
+    return cast(AudioToPose, SadTalkerPose(encoder, decoder, place, torch.float32))
 
 
 def build_render(weights: Weights, device: str = "auto", dtype: str = "auto") -> RendererFactory:

@@ -79,7 +79,7 @@ def pytest_configure(config):
 def pytest_terminal_summary(terminalreporter, config):
     if not config.getoption("--parity-table"):
         return
-    table = {}
+    table: dict = {}
     for name, peak, worst, max_abs, mean, rms in config.stash[PARITY]:
         n, *highest = table.get((name, max_abs, rms), (0, 0.0, 0.0, 0.0))
         table[name, max_abs, rms] = (n + 1, *np.maximum(highest, (peak, worst, mean)))

@@ -62,8 +62,8 @@ class Moved:
 class Rest:
     """Where relative motion starts, seen from the other space.
 
-    Offsets of `bfm` start from the photo's own expression, those of `meshwarp` from the same with its lips together, and
-    closure counts from open eyes. Without a photo all of these are taken to be one.
+    Offsets of `bfm` start from the photo's own expression, those of `meshwarp` from the same with its lips together,
+    and closure counts from open eyes. Without a photo all of these are taken to be one.
 
     Attributes:
         exp: (n_exp,) codes of ours that close the photo's lips. eyelid: (2,) closure in the photo.

@@ -179,35 +179,6 @@ def own_offset(extractor: Extractor, source: Source, model: FaceModel, table: Li
     return offset
 
 
-def _measured(frame: npt.NDArray[np.uint8], extractor: Extractor) -> Coeffs | None:
-    """What the network says about a drawn face; None where no face is seen."""
-    from talkhead.face.mesh import choose_face
-
-    try:
-        return extractor.photo(Source(image=frame, landmarks=choose_face(frame), name="drawn face"), fps=25.0)
-    except FaceNotFoundError:
-        return None
-
-
-def _renderer(source: Source, model: FaceModel) -> Renderer:
-    """The built-in renderer of our codes."""
-    system = next(s for s in systems_for("render") if not s.weights and s.reads(model.space.name))
-    factory = importlib.import_module(system.module).build_render(device="cpu")
-    renderer: Renderer = factory(source, size=_SIZE, framing="crop")
-    return renderer
-
-
-def own_offset(extractor: Extractor, source: Source, model: FaceModel, table: LinearConversion) -> F64:
-    """What the network sees in this face beyond its expression, (n_b,): it does not tell the two apart fully."""
-    renderer = _renderer(source, model)
-    own = renderer.rest_coeffs()
-    answer = extractor.photo(source, fps=own.fps)
-    assert own.exp is not None and own.eyelid is not None and answer.exp is not None
-    expected = table.to_b(np.concatenate([own.exp, own.eyelid], axis=1))
-    offset: F64 = answer.exp[0] - expected[0]
-    return offset
-
-
 @functools.cache
 def _probe() -> Source:
     """The photograph of the package."""

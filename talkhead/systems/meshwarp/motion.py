@@ -12,8 +12,9 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.retarget import RetargetConfig, identity_distance
 from talkhead.errors import CoeffFileError
 from talkhead.face.landmarks import Landmarks
-from talkhead.face.topology import CHIN, INNER_LIP_PAIRS, MOUTH_CORNERS
+from talkhead.face.topology import CHIN, MOUTH_CORNERS
 from talkhead.face3d.fit import PhotoFit, fit_photo
+from talkhead.face3d.lips import closing_codes
 from talkhead.face3d.morphable import FaceModel
 from talkhead.face3d.posed import EyeMotion
 from talkhead.geometry import euler_to_matrix, matrix_to_euler
@@ -35,7 +36,6 @@ _SOFT = 0.7  # compression of the rotation starts at this share of its limit
 _WORTH_SAYING = np.radians(2.0)  # a turn held back by less than this goes unnoticed
 _STRETCH = 0.2  # closure up to which lids are warped; more would stretch the lashes into spikes
 _LID_GAIN = 1.35  # half-closed painted lids read as more open than they are: they come down a little further
-_REST_GAP = 0.008  # inner-lip distance of closed lips, eye distances
 _ROUNDING = (0.03, 0.10)  # narrowing at which lips come to stand before the teeth, start and end, eye distances
 _FLARED = (0.015, 0.045)  # opening beyond what the jaw gives at which such lips are drawn off the teeth again (sh)
 _SMILE_YIELDS = 0.5  # who smiles in the photo gives up this share of the smile for a fully rounded u
@@ -184,23 +184,6 @@ class MotionResolver:
         return euler_to_matrix(limited)
 
 
-def closing_codes(face: F64, model: FaceModel) -> F64:
-    """Expression codes that close the photo's own lips, so that speech can set the opening absolutely; (n_exp,).
-
-    Args:
-        face: (478, 3) the photo's own vertices, head frame. model: with a `lip-open` control.
-    """
-    direction = model.space.controls["lip-open"].astype(np.float64)
-    amount = 0.0
-    for _ in range(3):  # the gap is nearly linear in the code: three secant steps are exact to a hair
-        gap = _gap(face + model.offset(amount * direction))
-        slope = (_gap(face + model.offset((amount + 0.25) * direction)) - gap) / 0.25
-        amount = min(0.0, amount + (_REST_GAP - gap) / max(slope, 0.02))  # never opens lips that are shut
-        if amount == 0:
-            break
-    return amount * direction
-
-
 def smile_codes(relaxed: F64, face: F64, model: FaceModel) -> F64:
     """Expression codes of the smile that makes the photo's mouth wider than the person's relaxed one; (n_exp,).
 
@@ -221,8 +204,3 @@ def _width_of(model: FaceModel) -> F64:
 def _width(face: F64) -> float:
     left, right = MOUTH_CORNERS
     return float(face[right, 0] - face[left, 0]) / UNITS_PER_EYE_DISTANCE
-
-
-def _gap(face: F64) -> float:
-    """Signed mean inner-lip distance, eye distances; negative when the lips overlap."""
-    return float(np.mean([face[a, 1] - face[b, 1] for a, b in INNER_LIP_PAIRS])) / UNITS_PER_EYE_DISTANCE

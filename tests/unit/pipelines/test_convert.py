@@ -272,3 +272,32 @@ def test_faces_asked_for_can_be_shown(model):
 
 def _nothing(**_):
     raise UsageError("nothing measures")
+
+
+@pytest.fixture(scope="module")
+def smiling(repo):
+    """A photo whose lips are apart."""
+    from talkhead.pipelines.inputs import open_source
+
+    return open_source(repo / "examples" / "face.jpg")
+
+
+@pytest.mark.parametrize("way", ["bfm", "by_network"])
+def test_relative_motion_starts_from_the_photos_own_lips(smiling, model, door, way, request):
+    """No motion at all in `bfm` leaves the photo as it is; so must what it becomes here, lips apart included."""
+    request.getfixturevalue(way)
+    from talkhead.face3d.fit import fit_photo
+    from talkhead.face3d.lips import closing_codes, lip_gap
+
+    fit = fit_photo(smiling.landmarks, (512, 512), model)
+    closing = closing_codes(fit.vertices, model)
+    assert lip_gap(fit.vertices) > 0.03 > lip_gap(fit.vertices + model.offset(closing))
+    nothing = Coeffs(
+        space="bfm", fps=25.0, n_frames=2, exp=np.zeros((2, 64), np.float32), relative=frozenset({"exp"})
+    )  # fmt: skip
+    ours = in_space(nothing, "meshwarp", weights=door, source=smiling)
+    np.testing.assert_allclose(ours.exp + closing, 0, atol=1e-6)
+    np.testing.assert_allclose(ours.eyelid, np.repeat(fit.coeffs.eyelid, 2, axis=0), atol=1e-6)
+    back = in_space(ours, "bfm", weights=door, source=smiling)
+    np.testing.assert_allclose(back.exp, 0, atol=1e-5)
+    np.testing.assert_allclose(in_space(nothing, "meshwarp", weights=door).exp, 0, atol=1e-6)

@@ -10,11 +10,12 @@ import pytest
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import CoeffFileError, InputError
 from talkhead.face.mesh import choose_face
+from talkhead.face3d.lips import closing_codes
 from talkhead.media.image import read_image
 from talkhead.protocols import Drive, Source
 from talkhead.systems.meshwarp.config import RenderConfig
 from talkhead.systems.meshwarp.mesh import deepened
-from talkhead.systems.meshwarp.motion import MotionResolver, closing_codes
+from talkhead.systems.meshwarp.motion import MotionResolver
 from talkhead.systems.meshwarp.render import MeshwarpRenderer
 
 SIZE = 320

@@ -254,7 +254,7 @@ def _basel_model(weights: Weights) -> ShapeModel | None:
     try:
         return load_bfm(ensure(BFM_WEIGHTS, download=False, accept=getattr(weights, "accept", ())))
     except WeightsError as error:
-        log.info("the Basel face model is not used: %s", error.message)
+        log.info("the Basel face model is not used: %s; %s", error.message, error.hint)
         return None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import json
 import logging
 from importlib import resources
 from pathlib import Path
@@ -56,12 +55,12 @@ def measured_conversion(
     rest = _measured(next(renderer.render(Drive(coeffs=renderer.rest_coeffs()))), extractor)
     if rest is None:
         raise InputError("the face of the package could not be measured")
-    path = _kept_at(model, rest, n_mixes)
+    asked, mixed = probe_codes(model, n_mixes)
+    path = _kept_at(model, rest, asked)
     try:
         return load_saved_conversion(path)
     except InputError as error:
         log.debug("%s", error.message)
-    asked, mixed = probe_codes(model, n_mixes)
     log.info("measuring %d drawn faces, once for this network", len(asked))
     made = _measure(asked, mixed, renderer, extractor, model, progress or NoProgress())
     try:
@@ -190,11 +189,13 @@ def _probe() -> Source:
     return Source(image=image.pixels, landmarks=choose_face(image.pixels, name="probe face"), name="probe face")
 
 
-def _kept_at(model: FaceModel, rest: Coeffs, n_mixes: int) -> Path:
+def _kept_at(model: FaceModel, rest: Coeffs, asked: F64) -> Path:
     """Where the table of a network is kept; networks are told apart by what they say about the probe at rest."""
     from talkhead.weights.store import cache_folder
 
     assert rest.exp is not None
-    facts = [_VERSION, n_mixes, model.space.name, np.round(rest.exp[0].astype(np.float64), 2).tolist()]
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    return cache_folder() / "conversions" / f"{model.space.name}-{space_family(rest.space)}-{key}.safetensors"
+    key = hashlib.sha256(f"{_VERSION} {model.space.name}".encode())
+    for codes, decimals in ((rest.exp[0], 2), (asked, 4)):
+        key.update((np.round(codes.astype(np.float64), decimals) + 0.0).tobytes())
+    name = f"{model.space.name}-{space_family(rest.space)}-{key.hexdigest()[:16]}.safetensors"
+    return cache_folder() / "conversions" / name

@@ -52,7 +52,7 @@ class Kernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, ...) -> (B, n_out, ...)."""
-        return self._convolve(x, self.padding[0])
+        return self.convolve(x, self.padding[0])
 
     def bands(self, x: Tensor, multiple: int = 1) -> Iterator[tuple[slice, Tensor]]:
         """The output in pieces along its first axis after channels, from first to last, each a multiple of rows.
@@ -60,23 +60,31 @@ class Kernel(nn.Module):
         On a CPU they are small enough to be used while they are in the cache; elsewhere there is one.
         """
         n, reach = x.shape[2], self.padding[0]
-        n_values = x[:, 0].numel() * (x.shape[1] + self.n_out)
-        n_bands = -(-n_values // _BAND) if x.device.type == "cpu" else 1
-        step = -(-n // (n_bands * multiple)) * multiple
-        for start in range(0, n, step):
-            stop = min(start + step, n)
-            low, high = max(start - reach, 0), min(stop + reach, n)
-            if high - low == stop - start + 2 * reach:
-                yield slice(start, stop), self._convolve(x[:, :, low:high], 0)
+        for band in bands_of(n, x[:, :1].numel() * (x.shape[1] + self.n_out), x.device, multiple):
+            low, high = max(band.start - reach, 0), min(band.stop + reach, n)
+            if high - low == band.stop - band.start + 2 * reach:
+                yield band, self.convolve(x[:, :, low:high], 0)
             else:  # at a border: padded on both sides, and what is too many on the inner one is cut off
-                yield slice(start, stop), self._convolve(x[:, :, low:high], reach)[:, :, start - low : stop - low]
+                yield band, self.convolve(x[:, :, low:high], reach)[:, :, band.start - low : band.stop - low]
+
+    def convolve(self, x: Tensor, first_padding: int, first_stride: int = 1) -> Tensor:
+        """As `forward`, with another padding and stride of the first axis after channels."""
+        convolve = F.conv2d if x.ndim == 4 else F.conv3d
+        ones = [1] * (x.ndim - 3)
+        padding = (first_padding, *self.padding[1:])
+        return convolve(x, self.weight, self.bias, stride=(first_stride, *ones), padding=padding)
+
+    @staticmethod
+    def columns_of_thirds(factor: int) -> int:
+        """How many columns per cell `convolve_thirds` reads."""
+        return factor
+
+    def convolve_thirds(self, x: Tensor, factor: int) -> Tensor:
+        """Of what `ThirdsMap` makes of a map at `factor` times: every third row, from the top."""
+        return self.convolve(x, 0, 3)
 
     def _keep(self, weight: Tensor) -> None:
         self.register_buffer("weight", channels_last(weight))
-
-    def _convolve(self, x: Tensor, first_padding: int) -> Tensor:
-        convolve = F.conv2d if x.ndim == 4 else F.conv3d
-        return convolve(x, self.weight, self.bias, padding=(first_padding, *self.padding[1:]))
 
 
 class EnlargedKernel(nn.Module):
@@ -145,6 +153,18 @@ def transposed(weight: Tensor, factor: int) -> Tensor:
 def channels_last(x: Tensor) -> Tensor:
     """The same values, channels innermost in memory."""
     return x.contiguous(memory_format=MEMORY_FORMATS[x.ndim])
+
+
+def bands_of(n: int, n_values: int, device: torch.device, multiple: int = 1) -> Iterator[slice]:
+    """`n` rows in pieces for the cache of a CPU, each a multiple of rows; all in one elsewhere.
+
+    Args:
+        n_values: read and written for all rows.
+    """
+    n_bands = -(-n_values // _BAND) if device.type == "cpu" else 1
+    step = -(-n // (n_bands * multiple)) * multiple
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
 
 
 def use_kernels(module: Module, make: type[Kernel] = Kernel) -> Module:

@@ -3,10 +3,9 @@
 Made of a trained `Renderer` by `fold`; the pictures differ by rounding only. Where the arithmetic is saved:
 
 - the feature volume, its compressed form, the source's heat maps and the motion that stays are kept (`EncodedSource`);
-- spectral norms, batch norms and the 1 of SPADE's 1 + gamma are part of the weights;
-- convolutions of maps enlarged by repetition read the small map (`kernels`);
-- gamma and beta, and the first convolutions of a block's norms, are one convolution each; a block normalises its input
-  once, before it is enlarged; beta of a shortcut is convolved by the shortcut's own 1 x 1 weights beforehand;
+- batch norms are part of the weights, and convolutions of enlarged maps read the small ones (`kernels`);
+- in float32 on a CPU, convolutions take half the products (`winograd`);
+- the decoder has its own savings (`model_decoder_fast`);
 - keypoint motions only translate, and Gaussians are separable: both are products of three 1-D functions.
 """
 
@@ -14,24 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from talkhead.systems.sadtalker.kernels import EnlargedKernel, Kernel, channels_last, use_kernels
+from talkhead.systems.sadtalker.kernels import Kernel, channels_last, use_kernels
 from talkhead.systems.sadtalker.model_blocks import check_sides, halve
+from talkhead.systems.sadtalker.model_decoder_fast import FastDecoder
 from talkhead.systems.sadtalker.model_renderer import (
-    EPS,
-    SLOPE,
     VARIANCE,
-    Decoder,
     DenseMotion,
     Hourglass3d,
     Renderer,
-    Spade,
-    SpadeBlock,
     Trace,
     cut,
     identity_grid,
@@ -191,113 +184,6 @@ class FastHourglass(nn.Module):
         for up in self.ups:
             x = torch.cat((up(x), skips.pop()), 1)
         return self.head(x)
-
-
-class FastDecoder(nn.Module):
-    """`Decoder` with folded weights."""
-
-    def __init__(self, plain: Decoder, make: type[Kernel]) -> None:
-        super().__init__()
-        self.stem = make.of(plain.stem)
-        self.middle = nn.ModuleList(FastSpadeBlock(cast(SpadeBlock, block), make) for block in plain.middle)
-        self.ups = nn.ModuleList(
-            FastSpadeBlock(cast(SpadeBlock, block), make, 2 ** (k + 1)) for k, block in enumerate(plain.ups)
-        )
-        self.to_rgb = Kernel.of(plain.to_rgb)
-
-    def forward(self, condition: Tensor) -> Tensor:
-        """(B, C, h, h) -> (B, 3, S, S) in [0, 1], float32."""
-        x = self.stem(condition)
-        for block in (*self.middle, *self.ups):
-            x = block(x, condition)
-        return self.to_rgb(F.leaky_relu_(x, SLOPE)).float().sigmoid()
-
-
-class FastSpadeBlock(nn.Module):
-    """`SpadeBlock` with folded weights.
-
-    Args:
-        plain: the block. factor: side of its map over that of the condition; from 2 on the block doubles its input.
-    """
-
-    def __init__(self, plain: SpadeBlock, make: type[Kernel], factor: int = 1) -> None:
-        super().__init__()
-        norms = [plain.norm_0, plain.norm_1, *([plain.norm_s] if plain.has_shortcut else [])]
-        self.n_norms = len(norms)
-        self.factor = factor
-        weight = torch.cat([norm.shared.weight for norm in norms])
-        bias = torch.cat([_bias(norm.shared) for norm in norms])
-        self.shared: nn.Module = make(weight, bias) if factor == 1 else EnlargedKernel(weight, bias, factor)
-        self.affine_0, self.affine_1 = (_affine(make, norm) for norm in norms[:2])
-        self.conv_0 = make(plain.conv_0.weight, plain.conv_0.bias)
-        self.conv_1 = make(plain.conv_1.weight, plain.conv_1.bias)
-        self.has_shortcut = plain.has_shortcut
-        if plain.has_shortcut:
-            mix = plain.conv_s.weight  # (n_out, n_in, 1, 1)
-            self.conv_s = Kernel(mix, None)
-            self.affine_s = _affine(make, plain.norm_s, mix[..., 0, 0])
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(B, n_in, H, W) -> (B, n_out, H, W), or twice the sides."""
-        hidden = F.relu_(self.shared(condition)).chunk(self.n_norms, 1)
-        repeats = min(self.factor, 2)
-        normed = instance_norm(x)
-        y = self.conv_0(_modulated(normed, self.affine_0, hidden[0], repeats))
-        y = self.conv_1(_modulated(instance_norm(y), self.affine_1, hidden[1]))
-        if not self.has_shortcut:
-            return y.add_(x)
-        for rows, affine in self.affine_s.bands(hidden[2], repeats):
-            gamma, beta = affine.tensor_split((normed.shape[1],), 1)
-            _cells(gamma, repeats).mul_(_rows(normed, rows, repeats))
-            y[:, :, rows] += self.conv_s(gamma).add_(beta)
-        return y
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
-
-
-def _affine(make: type[Kernel], norm: Spade, mix: Tensor | None = None) -> Kernel:
-    # 1 + gamma and beta as one convolution; `mix` is what comes after, and is already applied to beta.
-    weight, bias = norm.beta.weight, _bias(norm.beta)
-    if mix is not None:
-        weight, bias = torch.einsum("oi,ihyx->ohyx", mix, weight), mix @ bias
-    return make(torch.cat((norm.gamma.weight, weight)), torch.cat((1 + _bias(norm.gamma), bias)))
-
-
-def _modulated(normed: Tensor, affine: Kernel, hidden: Tensor, repeats: int = 1) -> Tensor:
-    # Scaled, moved and rectified; each cell of `normed` counts for repeats x repeats of the result.
-    out = torch.empty(
-        (*normed.shape[:2], *hidden.shape[2:]),
-        dtype=normed.dtype, device=normed.device, memory_format=torch.channels_last,
-    )  # fmt: skip
-    for rows, band in affine.bands(hidden, repeats):
-        gamma, beta = (_cells(part, repeats) for part in band.chunk(2, 1))
-        piece = out[:, :, rows]
-        torch.addcmul(beta, _rows(normed, rows, repeats), gamma, out=_cells(piece, repeats))
-        F.leaky_relu_(piece, SLOPE)
-    return out
-
-
-def _cells(x: Tensor, n: int) -> Tensor:
-    # (B, C, n * H, n * W) -> (B, C, H, n, W, n), the same memory.
-    b, c, h, w = x.shape
-    return x.view(b, c, h // n, n, w // n, n)
-
-
-def _rows(x: Tensor, rows: slice, n: int) -> Tensor:
-    # The cells of an enlarged map's rows, to be spread over `_cells` of it.
-    return x[:, :, rows.start // n : rows.stop // n, None, :, None]
-
-
-def instance_norm(x: Tensor) -> Tensor:
-    """Each channel of each picture with mean 0 and variance 1; (B, C, H, W), statistics in float32.
-
-    A batch norm of one picture is an instance norm, and reads a picture whose channels are innermost as it lies.
-    """
-    normed = [F.batch_norm(one, None, None, training=True, eps=EPS) for one in x[:, None]]
-    return normed[0] if len(normed) == 1 else torch.cat(normed)
 
 
 def separable_heat(keypoints: Tensor, sides: Sequence[int]) -> Tensor:

@@ -38,26 +38,40 @@ class WinogradKernel(Kernel):
         for k, part in enumerate(parts):
             self.register_buffer(f"weight_{k}", channels_last(part))  # (n_out, n_in, [3,] 3, 1)
 
-    def _convolve(self, x: Tensor, first_padding: int) -> Tensor:
+    def convolve(self, x: Tensor, first_padding: int, first_stride: int = 1) -> Tensor:
+        """As `forward`, with another padding and stride of the first axis after channels."""
         width = x.shape[-1]
         if width % _TILE:
             x = channels_last(F.pad(x, (0, -width % _TILE)))
-        return _joined(self._products(x, first_padding))[..., :width]
+        columns = [x[..., k::_TILE] for k in range(_TILE)]
+        return _joined(self._products(columns, first_padding, first_stride))[..., :width]
 
-    def _products(self, x: Tensor, first_padding: int) -> list[Tensor]:
-        convolve = F.conv2d if x.ndim == 4 else F.conv3d
-        padding = (first_padding, *[1] * (x.ndim - 4), 0)
+    @staticmethod
+    def columns_of_thirds(factor: int) -> int:
+        """How many columns per cell `convolve_thirds` reads."""
+        return 3 if factor == _TILE else factor
+
+    def convolve_thirds(self, x: Tensor, factor: int) -> Tensor:
+        """Of what `ThirdsMap` makes of a map at `factor` times: every third row, from the top."""
+        if factor != _TILE:
+            return self.convolve(x, 0, 3)
+        return _joined(self._products([x[..., k::3] for k in (0, 1, 1, 2)], 0, 3))
+
+    def _products(self, columns: list[Tensor], first_padding: int, first_stride: int) -> list[Tensor]:
+        """The six products of each tile, given its columns but the first and last, (B, n_in, ..., n_tiles) each."""
+        x1, x2, x3, x4 = columns
+        convolve = F.conv2d if x1.ndim == 4 else F.conv3d
+        ones = [1] * (x1.ndim - 4)
+        stride, padding = (first_stride, *ones, 1), (first_padding, *ones, 0)
         parts: list[Tensor] = []
 
         def multiply(values: Tensor) -> None:
             k = len(parts)
             # The second product alone counts once in all four neighbours: there goes the bias.
-            parts.append(
-                convolve(values, self.get_buffer(f"weight_{k}"), self.bias if k == 1 else None, padding=padding)
-            )
+            bias = self.bias if k == 1 else None
+            parts.append(convolve(values, self.get_buffer(f"weight_{k}"), bias, stride, padding))
 
         # Columns 0 .. 5 of a tile start one before its outputs; 0 and 5 are those of the tiles beside it.
-        x1, x2, x3, x4 = (x[..., k::_TILE] for k in range(_TILE))
         v = torch.sub(x4, x2, alpha=5)
         v[..., 1:].add_(x4[..., :-1], alpha=4)
         multiply(v)

@@ -139,7 +139,7 @@ def in_space(
     if bfm is not None:
         moved = _by_models(coeffs, model, bfm, to_bfm)
     else:
-        find = functools.partial(_measurer, weights=weights, device=device, dtype=dtype)
+        find = functools.partial(find_network, weights=weights, device=device, dtype=dtype)
         moved = _by_measurement(coeffs, model, find, to_bfm, source, progress or NoProgress())
     if not to_bfm:
         moved = rest.reached_by(moved)
@@ -220,7 +220,7 @@ def _by_measurement(
     )  # fmt: skip
 
 
-def _measurer(*, weights: Weights, device: str, dtype: str) -> Extractor:
+def find_network(*, weights: Weights, device: str = "auto", dtype: str = "auto") -> Extractor:
     """The network that measures faces in codes of `bfm`.
 
     Raises:

@@ -51,8 +51,7 @@ def measured_conversion(
     Raises:
         InputError: too few of the faces could be measured.
     """
-    renderer = _renderer(_probe(), model)
-    rest = _measured(next(renderer.render(Drive(coeffs=renderer.rest_coeffs()))), extractor)
+    (rest,) = answers_to(_renderer(model).rest_coeffs(), extractor, model)
     if rest is None:
         raise InputError("the face of the package could not be measured")
     asked, mixed = probe_codes(model, n_mixes)
@@ -62,7 +61,7 @@ def measured_conversion(
     except InputError as error:
         log.debug("%s", error.message)
     log.info("measuring %d drawn faces, once for this network", len(asked))
-    made = _measure(asked, mixed, renderer, extractor, model, progress or NoProgress())
+    made = _measure(asked, mixed, extractor, model, progress or NoProgress())
     try:
         save_conversion(made, path, {"space": model.space.name})
     except (OSError, TalkheadError) as error:
@@ -104,15 +103,22 @@ def _lips_apart(exp: F64, model: FaceModel) -> F64:
     return exp * np.where(opening < deepest, deepest / np.minimum(opening, deepest), 1.0)[:, None]
 
 
+def answers_to(
+    coeffs: Coeffs, extractor: Extractor, model: FaceModel, progress: Progress | None = None
+) -> list[Coeffs | None]:
+    """What a network says about the face of the package, moved by coefficients of ours; None where it sees no face."""
+    answers: list[Coeffs | None] = []
+    with (progress or NoProgress()).stage("measure", len(coeffs), "faces") as advance:
+        for frame in _renderer(model).render(Drive(coeffs=coeffs)):
+            answers.append(_measured(frame, extractor))
+            advance(1)
+    return answers
+
+
 def _measure(
-    asked: F64,
-    mixed: npt.NDArray[np.bool_],
-    renderer: Renderer,
-    extractor: Extractor,
-    model: FaceModel,
-    progress: Progress,
+    asked: F64, mixed: npt.NDArray[np.bool_], extractor: Extractor, model: FaceModel, progress: Progress
 ) -> LinearConversion:
-    own = renderer.rest_coeffs()
+    own = _renderer(model).rest_coeffs()
     drawn = Coeffs(
         space=model.space.name,
         fps=own.fps,
@@ -120,11 +126,7 @@ def _measure(
         exp=np.ascontiguousarray(asked[:, : model.n_exp], np.float32),
         eyelid=np.ascontiguousarray(asked[:, model.n_exp :], np.float32),
     )
-    answers: list[Coeffs | None] = []
-    with progress.stage("measure", len(asked), "faces") as advance:
-        for frame in renderer.render(Drive(coeffs=drawn)):
-            answers.append(_measured(frame, extractor))
-            advance(1)
+    answers = answers_to(drawn, extractor, model, progress)
     seen = np.array([answer is not None for answer in answers])
     found = [answer for answer in answers if answer is not None]
     exp_b = np.array([answer.exp[0] for answer in found if answer.exp is not None], np.float64)
@@ -135,10 +137,10 @@ def _measure(
         in_b = euler_to_matrix(np.array([answer.rot[0] for answer in found if answer.rot is not None]))
         turns = np.broadcast_to(euler_to_matrix(own.rot[0]), in_b.shape), in_b
     judge = mixed[seen] & (np.cumsum(mixed[seen]) % 4 == 0)
-    return learn_conversion(asked[seen], exp_b, judge, functools.partial(_distances, model), rotations=turns)
+    return learn_conversion(asked[seen], exp_b, judge, functools.partial(distances, model), rotations=turns)
 
 
-def _distances(model: FaceModel, a: F64, b: F64) -> F64:
+def distances(model: FaceModel, a: F64, b: F64) -> F64:
     """How far the landmarks of two sets of codes and closures are apart, (N, 68) mm."""
 
     def points(codes: F64) -> F64:
@@ -159,11 +161,11 @@ def _measured(frame: npt.NDArray[np.uint8], extractor: Extractor) -> Coeffs | No
         return None
 
 
-def _renderer(source: Source, model: FaceModel) -> Renderer:
-    """The built-in renderer of our codes."""
+def _renderer(model: FaceModel) -> Renderer:
+    """The built-in renderer of our codes, with the face of the package."""
     system = next(s for s in systems_for("render") if not s.weights and s.reads(model.space.name))
     factory = importlib.import_module(system.module).build_render(device="cpu")
-    renderer: Renderer = factory(source, size=_SIZE, framing="crop")
+    renderer: Renderer = factory(_probe(), size=_SIZE, framing="crop")
     return renderer
 
 

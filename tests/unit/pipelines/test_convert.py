@@ -7,12 +7,10 @@ import logging
 import numpy as np
 import pytest
 
+from scripts.measure_conversion import MadeUpNetwork
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import CoeffFileError, UsageError
-from talkhead.face3d.fit import image_to_model_axes
 from talkhead.face3d.morphable import load_builtin
-from talkhead.face3d.pose import solve_poses
-from talkhead.geometry import euler_to_matrix, matrix_to_euler
 from talkhead.pipelines import convert, probe
 from talkhead.pipelines.convert import in_space
 from talkhead.weights.catalogue import Door, import_files
@@ -74,40 +72,12 @@ def speech(model):
     )
 
 
-class Network:
-    """Answers a hidden linear function of where a face's landmarks are in its head, a little bent and noisy."""
-
-    def __init__(self, model, noise=0.05, hearing=1.0, seed=0):
-        rng = np.random.default_rng(seed)
-        self._linear, self._bent = hearing * 5 * rng.standard_normal((2, 136, 64))
-        self._own = 0.3 * rng.standard_normal(64)
-        self._model, self._noise, self._rng, self.n_asked = model, noise, rng, 0
-        self.turn = euler_to_matrix([0.06, 0.0, 0.0])
-
-    def head(self, source):
-        size = source.image.shape[1], source.image.shape[0]
-        points = image_to_model_axes(source.landmarks.points[None], size)
-        mean = self._model.mean.astype(np.float64)
-        pose = solve_poses(mean, points, self._model.pose_weights.astype(np.float64))
-        return (pose.undo(points)[0] - mean)[self._model.landmarks68, :2].ravel(), pose.rotation
-
-    def photo(self, source, *, fps, landmarks=False, like=None):
-        self.n_asked += 1
-        seen, rotation = self.head(source)
-        bent = 0.05 * np.tanh(seen @ self._bent)
-        exp = seen @ self._linear + bent + self._own + self._noise * self._rng.standard_normal(64)
-        rot = matrix_to_euler(rotation @ self.turn.T)
-        return Coeffs(
-            space="bfm", fps=fps, n_frames=1, exp=exp[None].astype(np.float32), rot=rot.astype(np.float32)
-        )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def measured(model, tmp_path_factory):
     """A network and what was measured of it, with few faces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TALKHEAD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        network = Network(model)
+        network = MadeUpNetwork(model)
         table = probe.measured_conversion(network, model, n_mixes=72)
         return network, table, network.n_asked
 
@@ -115,7 +85,7 @@ def measured(model, tmp_path_factory):
 @pytest.fixture
 def by_network(measured, monkeypatch, no_bfm):
     network, table, _ = measured
-    monkeypatch.setattr(convert, "_measurer", lambda **_: network)
+    monkeypatch.setattr(convert, "find_network", lambda **_: network)
     monkeypatch.setattr(convert, "measured_conversion", lambda *_, **__: table)
     return network
 
@@ -184,7 +154,7 @@ def test_identity_goes_by_the_models_only(speech, door, bfm, by_network, model, 
 
 
 def test_the_licence_of_the_model_is_asked_for(speech, bfm, monkeypatch, caplog):
-    monkeypatch.setattr(convert, "_measurer", _nothing)
+    monkeypatch.setattr(convert, "find_network", _nothing)
     with caplog.at_level(logging.INFO), pytest.raises(UsageError, match="nothing measures"):
         in_space(speech, "bfm", weights=Door(download=False))
     assert "the Basel face model is not used: bfm-front may not be used commercially" in caplog.text
@@ -239,8 +209,8 @@ def test_what_the_network_sees_in_a_face_at_rest_is_taken_off(model, door, by_ne
 
 
 def test_a_network_that_sees_nothing_is_refused(speech, door, model, no_bfm, monkeypatch, few_faces):
-    deaf = Network(model, noise=1.0, hearing=0.0)
-    monkeypatch.setattr(convert, "_measurer", lambda **_: deaf)
+    deaf = MadeUpNetwork(model, noise=1.0, hearing=0.0)
+    monkeypatch.setattr(convert, "find_network", lambda **_: deaf)
     monkeypatch.setattr(
         convert, "measured_conversion", lambda found, ours, progress: probe.measured_conversion(found, ours, n_mixes=40)
     )
@@ -249,15 +219,15 @@ def test_a_network_that_sees_nothing_is_refused(speech, door, model, no_bfm, mon
 
 
 def test_a_network_is_measured_once(model, tmp_path, few_faces):
-    first = Network(model, noise=0.0)
+    first = MadeUpNetwork(model, noise=0.0)
     made = probe.measured_conversion(first, model, n_mixes=40)
-    again = Network(model, noise=0.0)
+    again = MadeUpNetwork(model, noise=0.0)
     kept = probe.measured_conversion(again, model, n_mixes=40)
     assert again.n_asked == 1 < first.n_asked
     np.testing.assert_array_equal(kept.to_a.matrix, made.to_a.matrix)
     (path,) = (tmp_path / "cache" / "conversions").iterdir()
     path.write_bytes(b"damaged")
-    third = Network(model, noise=0.0)
+    third = MadeUpNetwork(model, noise=0.0)
     np.testing.assert_array_equal(probe.measured_conversion(third, model, n_mixes=40).to_a.matrix, made.to_a.matrix)
     assert third.n_asked == first.n_asked
 

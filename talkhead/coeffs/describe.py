@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from talkhead.coeffs.change import AXES
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.layout import Space
+from talkhead.coeffs.layout import EXTRA_OF, Space
 from talkhead.coeffs.retarget import mouth_opening
 from talkhead.errors import EnvironmentProblem
 from talkhead.files import atomic_output
@@ -82,8 +82,9 @@ def describe(coeffs: Coeffs, *, space: Space | None = None, components: int | No
         "tracks": {name: list(value.shape) for name, value in coeffs.tensors().items()},
         "relative": sorted(coeffs.relative),
     }
-    if coeffs.extra:
-        facts["unknown"] = {name: list(value.shape) for name, value in sorted(coeffs.extra.items())}
+    for fact, names in (("extra", coeffs.extra.keys() & EXTRA_OF), ("unknown", coeffs.extra.keys() - EXTRA_OF.keys())):
+        if names:
+            facts[fact] = {name: list(coeffs.extra[name].shape) for name in sorted(names)}
     if coeffs.size is not None:
         facts["source_size"] = [round(float(v)) for v in coeffs.size]
     facts |= {

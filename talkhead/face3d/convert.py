@@ -5,7 +5,8 @@ model A is laid on the mean of model B (Umeyama 1991) and codes of B are fitted 
 adds to its neutral face is fitted by B's expression basis. Both by ridge least squares in standard deviations.
 
 Lids: the built-in model moves them apart from its expressions (`face3d.eyes`), models such as the Basel one by them. On
-the way out closure becomes a movement of the lid points, on the way in it is read off them.
+the way out closure becomes a movement of the lid points, on the way in it is read off them. In shapes, N is the number
+of shared points.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Where a model is not at hand, but a network that measures faces in it is: faces are drawn with known codes of model A,
 the network answers codes of model B, and ridge regression takes the one to the other and back. A part that nothing was
-learnt from tells how good that is.
+learnt from tells how good that is. In shapes, N is the number of pairs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a network that measures faces says about codes of ours: drawn faces are measured, once per network.
 
 The built-in renderer moves the photograph of the package by known codes; the network answers with its own. What is
-learnt of that (`talkhead.face3d.measured`) is kept in the cache.
+learnt of that (`talkhead.face3d.measured`) is kept in the cache. In shapes, N is the number of drawn faces.
 """
 
 from __future__ import annotations

@@ -98,3 +98,9 @@ def test_plot_of_identity_alone(tmp_path: Path):
     pytest.importorskip("matplotlib")
     plot(Coeffs(space="toy-1", fps=25.0, n_frames=2, id=np.ones(3, np.float32)), tmp_path / "plot.png")
     assert (tmp_path / "plot.png").exists()
+
+
+def test_extra_tensors_that_are_known_are_told_apart(motion):
+    extra = {"reference_exp": np.zeros(64, np.float32), "tension": np.zeros(50, np.float32)}
+    facts = describe(motion.replace(extra=extra)).facts
+    assert (facts["extra"], facts["unknown"]) == ({"reference_exp": [64]}, {"tension": [50]})

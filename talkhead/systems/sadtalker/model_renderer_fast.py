@@ -30,7 +30,7 @@ from talkhead.systems.sadtalker.model_renderer import (
     identity_grid,
     warp,
 )
-from talkhead.systems.sadtalker.winograd import WinogradKernel
+from talkhead.systems.sadtalker.winograd import WideWinogradKernel, WinogradKernel
 
 _N_WIDE = 3  # halvings of the hourglass whose maps are wide enough for WinogradKernel to pay
 
@@ -140,7 +140,7 @@ class FastMotion(nn.Module):
     def __init__(self, plain: DenseMotion, make: type[Kernel]) -> None:
         super().__init__()
         self.hourglass = FastHourglass(plain.hourglass, make)
-        self.mask = Kernel.of(plain.mask)
+        self.mask = (WideWinogradKernel if make is WinogradKernel else Kernel).of(plain.mask)
         # The published layout puts depth into channels; here depth is an axis that the kernel covers at once.
         self.occlusion = Kernel(
             plain.occlusion.weight.view(1, -1, plain.depth, *plain.occlusion.kernel_size), plain.occlusion.bias
@@ -157,7 +157,9 @@ class FastMotion(nn.Module):
     def _motions(self, source: EncodedSource, kp_driving: Tensor) -> Tensor:
         b, k = kp_driving.shape[:2]
         n_looked, *sides = source.compressed.shape[1:]
-        x = source.heat.new_empty(b, *sides, k + 1, 1 + n_looked, dtype=self.mask.weight.dtype)  # channels innermost
+        x = source.heat.new_empty(
+            b, *sides, k + 1, 1 + n_looked, dtype=self.occlusion.weight.dtype
+        )  # channels innermost
         x[..., 0, 0] = 0
         x[..., 0, 1:] = source.still.movedim(1, -1)
         x[..., 1:, 0] = (separable_heat(kp_driving, sides) - source.heat).movedim(1, -1)

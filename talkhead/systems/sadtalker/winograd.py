@@ -1,4 +1,4 @@
-"""Convolutions of side 3 with half the products: Winograd's F(4, 3) along rows (Lavin and Gray 2016).
+"""Convolutions with half the products: Winograd's F(4, 3) along rows (Lavin and Gray 2016).
 
 Four neighbours in a row are computed from six of the input by 6 products instead of 12, each itself a convolution over
 the other axes. Sums are of another order only: errors are about twice those of the direct convolution in float32. It
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from talkhead.systems.sadtalker.kernels import MEMORY_FORMATS, Kernel, channels_last
 
@@ -33,18 +33,14 @@ class WinogradKernel(Kernel):
         return out
 
     def _keep(self, weight: Tensor) -> None:
-        taps = torch.tensor(_TAPS, dtype=torch.float64, device=weight.device) / 24
-        parts = torch.einsum("jk,...k->j...", taps, weight.double())[..., None].float()
-        for k, part in enumerate(parts):
-            self.register_buffer(f"weight_{k}", channels_last(part))  # (n_out, n_in, [3,] 3, 1)
+        _keep_products(self, "weight", weight)
 
     def convolve(self, x: Tensor, first_padding: int, first_stride: int = 1) -> Tensor:
         """As `forward`, with another padding and stride of the first axis after channels."""
         width = x.shape[-1]
         if width % _TILE:
             x = channels_last(F.pad(x, (0, -width % _TILE)))
-        columns = [x[..., k::_TILE] for k in range(_TILE)]
-        return _joined(self._products(columns, first_padding, first_stride))[..., :width]
+        return self._of_columns([x[..., k::_TILE] for k in range(_TILE)], first_padding, first_stride)[..., :width]
 
     @staticmethod
     def columns_of_thirds(factor: int) -> int:
@@ -55,36 +51,90 @@ class WinogradKernel(Kernel):
         """Of what `ThirdsMap` makes of a map at `factor` times: every third row, from the top."""
         if factor != _TILE:
             return self.convolve(x, 0, 3)
-        return _joined(self._products([x[..., k::3] for k in (0, 1, 1, 2)], 0, 3))
+        return self._of_columns([x[..., k::3] for k in (0, 1, 1, 2)], 0, 3)
 
-    def _products(self, columns: list[Tensor], first_padding: int, first_stride: int) -> list[Tensor]:
-        """The six products of each tile, given its columns but the first and last, (B, n_in, ..., n_tiles) each."""
-        x1, x2, x3, x4 = columns
-        convolve = F.conv2d if x1.ndim == 4 else F.conv3d
-        ones = [1] * (x1.ndim - 4)
-        stride, padding = (first_stride, *ones, 1), (first_padding, *ones, 0)
-        parts: list[Tensor] = []
-
-        def multiply(values: Tensor) -> None:
-            k = len(parts)
-            # The second product alone counts once in all four neighbours: there goes the bias.
-            bias = self.bias if k == 1 else None
-            parts.append(convolve(values, self.get_buffer(f"weight_{k}"), bias, stride, padding))
-
+    def _of_columns(self, inner: list[Tensor], first_padding: int, first_stride: int) -> Tensor:
         # Columns 0 .. 5 of a tile start one before its outputs; 0 and 5 are those of the tiles beside it.
-        v = torch.sub(x4, x2, alpha=5)
-        v[..., 1:].add_(x4[..., :-1], alpha=4)
-        multiply(v)
-        even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
-        multiply(even + odd)
-        multiply(even.sub_(odd))
-        even, odd = torch.sub(x4, x2, out=even), torch.sub(x3, x1, out=odd)
-        multiply(even.add(odd, alpha=2))
-        multiply(even.sub_(odd, alpha=2))
-        v = torch.mul(x1, 4, out=v).sub_(x3, alpha=5)
-        v[..., :-1].add_(x1[..., 1:])
-        multiply(v)
-        return parts
+        columns = [inner[3][..., :-1], *inner, inner[0][..., 1:]]
+        ones = [1] * (inner[0].ndim - 4)
+        stride, padding = (first_stride, *ones, 1), (first_padding, *ones, 0)
+        return _joined(_products(self, "weight", columns, stride, padding, self.bias))
+
+
+class WideWinogradKernel(Kernel):
+    """A `Kernel` of side 7 for float32: rows of taps are 3 + 3 + 1, so 16 products instead of 28.
+
+    Args:
+        weight: (n_out, n_in, [7,] 7, 7). bias: (n_out,) or None.
+    """
+
+    def convolve(self, x: Tensor, first_padding: int, first_stride: int = 1) -> Tensor:
+        """As `forward`, with another padding and stride of the first axis after channels."""
+        width = x.shape[-1]
+        n_tiles = -(-width // _TILE)
+        x = channels_last(F.pad(x, (3, 3 - width % -_TILE)))
+        columns = [x[..., k::_TILE][..., :n_tiles] for k in range(10)]
+        stride = (first_stride, *[1] * (x.ndim - 3))
+        padding = (first_padding, *self.padding[1:-1], 0)
+        left = _products(self, "left", columns[:6], stride, padding, self.bias)
+        right = _products(self, "middle", columns[3:9], stride, padding, None)
+        y = _joined([a.add_(b) for a, b in zip(left, right, strict=True)])
+        convolve = F.conv2d if x.ndim == 4 else F.conv3d
+        for k in range(_TILE):
+            y[..., k::_TILE] += convolve(columns[6 + k], self.get_buffer("right"), None, stride, padding)
+        return y[..., :width]
+
+    def _keep(self, weight: Tensor) -> None:
+        _keep_products(self, "left", weight[..., :3])
+        _keep_products(self, "middle", weight[..., 3:6])
+        self.register_buffer("right", channels_last(weight[..., 6:]))
+
+
+def _keep_products(module: nn.Module, name: str, weight: Tensor) -> None:
+    """Weights of the six products of (n_out, n_in, ..., 3), each (n_out, n_in, ..., 1)."""
+    taps = torch.tensor(_TAPS, dtype=torch.float64, device=weight.device) / 24
+    for k, part in enumerate(torch.einsum("jk,...k->j...", taps, weight.double())[..., None].float()):
+        module.register_buffer(f"{name}_{k}", channels_last(part))
+
+
+def _products(
+    module: nn.Module,
+    name: str,
+    columns: list[Tensor],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    bias: Tensor | None,
+) -> list[Tensor]:
+    """The six products of each tile.
+
+    Args:
+        columns: six of (B, n_in, ..., n_tiles), each column of all tiles; the first may lack its first tile, the last
+            its last one, where the column is zero.
+    Returns:
+        Six of (B, n_out, ..., n_tiles).
+    """
+    x0, x1, x2, x3, x4, x5 = columns
+    convolve = F.conv2d if x1.ndim == 4 else F.conv3d
+    parts: list[Tensor] = []
+
+    def multiply(values: Tensor) -> None:
+        k = len(parts)
+        # The second product counts once in each of the four neighbours: there goes the bias.
+        parts.append(convolve(values, module.get_buffer(f"{name}_{k}"), bias if k == 1 else None, stride, padding))
+
+    v = torch.sub(x4, x2, alpha=5)
+    v[..., x4.shape[-1] - x0.shape[-1] :].add_(x0, alpha=4)
+    multiply(v)
+    even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
+    multiply(even + odd)
+    multiply(even.sub_(odd))
+    even, odd = torch.sub(x4, x2, out=even), torch.sub(x3, x1, out=odd)
+    multiply(even.add(odd, alpha=2))
+    multiply(even.sub_(odd, alpha=2))
+    v = torch.mul(x1, 4, out=v).sub_(x3, alpha=5)
+    v[..., : x5.shape[-1]].add_(x5)
+    multiply(v)
+    return parts
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

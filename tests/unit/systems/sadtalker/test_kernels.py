@@ -8,7 +8,7 @@ from torch import nn
 from talkhead.systems.sadtalker import kernels
 from talkhead.systems.sadtalker.kernels import EnlargedKernel, Kernel, KernelUnit, channels_last, use_kernels
 from talkhead.systems.sadtalker.model_blocks import ConvUnit, ResBlock3d, SpectralConv2d, UpUnit, halve, upsample
-from talkhead.systems.sadtalker.winograd import WinogradKernel
+from talkhead.systems.sadtalker.winograd import WideWinogradKernel, WinogradKernel
 
 pytestmark = pytest.mark.usefixtures("without_gradients")
 
@@ -51,6 +51,13 @@ def test_winograd_kernel_is_a_convolution(draws, shape):
     x, weight, bias = draws(2, 3, *shape), draws(4, 3, *[3] * len(shape)), draws(4)
     expected = (F.conv2d if len(shape) == 2 else F.conv3d)(x, weight, bias, padding=1)
     torch.testing.assert_close(WinogradKernel(weight, bias)(channels_last(x)), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 4), (9, 7), (3, 4, 8), (2, 2, 3)])
+def test_wide_winograd_kernel_is_a_convolution(draws, shape):
+    x, weight, bias = draws(2, 3, *shape), 0.1 * draws(4, 3, *[7] * len(shape)), draws(4)
+    expected = (F.conv2d if len(shape) == 2 else F.conv3d)(x, weight, bias, padding=3)
+    torch.testing.assert_close(WideWinogradKernel(weight, bias)(channels_last(x)), expected, atol=1e-4, rtol=0)
 
 
 def test_winograd_kernel_errs_little_more_than_the_direct_sum(draws):

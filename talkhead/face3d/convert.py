@@ -39,7 +39,7 @@ class ConvertConfig:
     Attributes:
         ridge: weight of the squared codes, in standard deviations, against squared distances in model units, summed
             over the points: points that share a name differ by about 1 mm in how they move. Ten times as much would
-            take a seventh of the motion away on a round trip over the landmarks.
+            take an eighth of the motion away on a round trip over the landmarks.
         limit_mm: a conversion that leaves more than this (root mean square over points and frames) is refused.
     """
 

@@ -7,7 +7,7 @@ stride r and a kernel r + 2 wide: taps that fall into the same cell are summed. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -54,18 +54,22 @@ class Kernel(nn.Module):
         """(B, n_in, ...) -> (B, n_out, ...)."""
         return self.convolve(x, self.padding[0])
 
-    def bands(self, x: Tensor, multiple: int = 1) -> Iterator[tuple[slice, Tensor]]:
-        """The output in pieces along its first axis after channels, from first to last, each a multiple of rows.
+    def bands(self, x: Tensor, use: Callable[[slice, Tensor], None], multiple: int = 1) -> None:
+        """Call `use(rows, values)` with the output in pieces along its first axis after channels, in order.
 
-        On a CPU they are small enough to be used while they are in the cache; elsewhere there is one.
+        On a CPU they are small enough to be used while they are in the cache; elsewhere there is one. A function and no
+        iterator, so that `torch.compile` can look through it.
+
+        Args:
+            multiple: of which the numbers of rows are.
         """
         n, reach = x.shape[2], self.padding[0]
         for band in bands_of(n, x[:, :1].numel() * (x.shape[1] + self.n_out), x.device, multiple):
             low, high = max(band.start - reach, 0), min(band.stop + reach, n)
             if high - low == band.stop - band.start + 2 * reach:
-                yield band, self.convolve(x[:, :, low:high], 0)
+                use(band, self.convolve(x[:, :, low:high], 0))
             else:  # at a border: padded on both sides, and what is too many on the inner one is cut off
-                yield band, self.convolve(x[:, :, low:high], reach)[:, :, band.start - low : band.stop - low]
+                use(band, self.convolve(x[:, :, low:high], reach)[:, :, band.start - low : band.stop - low])
 
     def convolve(self, x: Tensor, first_padding: int, first_stride: int = 1) -> Tensor:
         """As `forward`, with another padding and stride of the first axis after channels."""
@@ -155,7 +159,7 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=MEMORY_FORMATS[x.ndim])
 
 
-def bands_of(n: int, n_values: int, device: torch.device, multiple: int = 1) -> Iterator[slice]:
+def bands_of(n: int, n_values: int, device: torch.device, multiple: int = 1) -> list[slice]:
     """`n` rows in pieces for the cache of a CPU, each a multiple of rows; all in one elsewhere.
 
     Args:
@@ -163,8 +167,7 @@ def bands_of(n: int, n_values: int, device: torch.device, multiple: int = 1) -> 
     """
     n_bands = -(-n_values // _BAND) if device.type == "cpu" else 1
     step = -(-n // (n_bands * multiple)) * multiple
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def use_kernels(module: Module, make: type[Kernel] = Kernel) -> Module:

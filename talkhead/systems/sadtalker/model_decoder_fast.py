@@ -11,7 +11,7 @@ Where the arithmetic is saved:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -70,9 +70,12 @@ class FastSpadeBlock(nn.Module):
         y = self.conv_1(_modulated(instance_norm(y), self.norm_1, condition))
         if not self.has_shortcut:
             return y.add_(x)
-        for rows, gamma, beta in self.norm_s.pieces(condition, self.repeats):
-            _beside(gamma, self.repeats).mul_(_spread(normed, rows, self.repeats))
-            y[:, :, rows] += self.conv_s(gamma).add_(beta)
+
+        def add(rows: slice, gamma: Tensor, beta: Tensor) -> None:
+            scaled = _beside(gamma, self.repeats) * _spread(normed, rows, self.repeats)
+            y[:, :, rows] += self.conv_s(scaled.flatten(3)).add_(beta)
+
+        self.norm_s.pieces(condition, add, self.repeats)
         return y
 
 
@@ -103,17 +106,25 @@ class FastSpade(nn.Module):
             )
             self.affine = make(weight, bias)
 
-    def pieces(self, condition: Tensor, repeats: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Rows of the map, gamma and beta for them; `repeats`: distance of the rows, or a divisor of it."""
+    def pieces(self, condition: Tensor, use: Callable[[slice, Tensor, Tensor], None], repeats: int) -> None:
+        """Call `use(rows, gamma, beta)` until all rows of the map are used.
+
+        Args:
+            repeats: the rows are equally far apart, by a multiple of this.
+        """
         hidden = self.shared(condition)
-        if isinstance(self.affine, ThirdsKernel):
-            for rows, both in self.affine.bands(hidden):
-                yield rows, both[:, : self.n_channels], both[:, self.n_channels :]
-            return
-        for band, both in self.affine.bands(hidden, repeats):
+
+        def split(rows: slice, both: Tensor) -> None:
+            use(rows, both[:, : self.n_channels], both[:, self.n_channels :])
+
+        def split_rows(band: slice, both: Tensor) -> None:
             for k in range(repeats):
-                some = both[:, :, k::repeats]
-                yield slice(band.start + k, band.stop, repeats), some[:, : self.n_channels], some[:, self.n_channels :]
+                split(slice(band.start + k, band.stop, repeats), both[:, :, k::repeats])
+
+        if isinstance(self.affine, ThirdsKernel):
+            self.affine.bands(hidden, split)
+        else:
+            self.affine.bands(hidden, split_rows, repeats)
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
@@ -128,12 +139,12 @@ def _modulated(normed: Tensor, norm: FastSpade, condition: Tensor, repeats: int 
         (b, c, repeats * h, repeats * w),
         dtype=normed.dtype, device=normed.device, memory_format=torch.channels_last,
     )  # fmt: skip
-    for rows, gamma, beta in norm.pieces(condition, repeats):
-        part = out[:, :, rows]
-        torch.addcmul(
-            _beside(beta, repeats), _spread(normed, rows, repeats), _beside(gamma, repeats), out=_beside(part, repeats)
-        )
-        F.leaky_relu_(part, SLOPE)
+
+    def put(rows: slice, gamma: Tensor, beta: Tensor) -> None:
+        scaled = torch.addcmul(_beside(beta, repeats), _spread(normed, rows, repeats), _beside(gamma, repeats))
+        out[:, :, rows] = F.leaky_relu_(scaled, SLOPE).flatten(3)
+
+    norm.pieces(condition, put, repeats)
     return out
 
 

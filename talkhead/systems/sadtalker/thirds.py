@@ -6,7 +6,7 @@ three rows of each cell are made, the first, one inner and the last, and the tap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -56,17 +56,15 @@ class ThirdsMap(nn.Module):
         out[:, :, :: 3 * h + 1] = 0
         cells = out[:, :, 1:-1].view(b, self.n_out, h, 3, w, self.n_columns)
         inner = slice(1, -1)
-        corners = F.conv2d(x, self.corners, self.bias.repeat(4), padding=1).chunk(4, 1)
+        corners = F.relu_(F.conv2d(x, self.corners, self.bias.repeat(4), padding=1)).chunk(4, 1)
         for part, row, column in zip(corners, (0, 0, 2, 2), (0, -1, 0, -1), strict=True):
-            torch.clamp_min(
-                part[:, :, bool(row) :, bool(column) :][:, :, :h, :w], 0, out=cells[:, :, :, row, :, column]
-            )
-        edges = F.conv2d(x, self.edges, self.bias.repeat(2), padding=(1, 0)).chunk(2, 1)
+            cells[:, :, :, row, :, column] = part[:, :, bool(row) :, bool(column) :][:, :, :h, :w]
+        edges = F.relu_(F.conv2d(x, self.edges, self.bias.repeat(2), padding=(1, 0))).chunk(2, 1)
         for part, row in zip(edges, (0, 2), strict=True):
-            cells[:, :, :, row, :, inner] = F.relu_(part[:, :, bool(row) :][:, :, :h])[..., None]
-        sides = F.conv2d(x, self.sides, self.bias.repeat(2), padding=(0, 1)).chunk(2, 1)
+            cells[:, :, :, row, :, inner] = part[:, :, bool(row) :][:, :, :h, :, None]
+        sides = F.relu_(F.conv2d(x, self.sides, self.bias.repeat(2), padding=(0, 1))).chunk(2, 1)
         for part, column in zip(sides, (0, -1), strict=True):
-            torch.clamp_min(part[..., bool(column) :][..., :w], 0, out=cells[:, :, :, 1, :, column])
+            cells[:, :, :, 1, :, column] = part[..., bool(column) :][..., :w]
         cells[:, :, :, 1, :, inner] = F.relu_(F.conv2d(x, self.middle, self.bias))[..., None]
         return out
 
@@ -92,13 +90,12 @@ class ThirdsKernel(nn.Module):
             self.starts.append(rows[0] + 1)
             self.phases.append(make(summed, bias))
 
-    def bands(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """The output in sets of rows, equally far apart.
+    def bands(self, x: Tensor, use: Callable[[slice, Tensor], None]) -> None:
+        """Call `use(rows, values)` with the output in sets of rows, equally far apart.
 
         Args:
             x: (B, n_in, 3 H + 2, ...), of a `ThirdsMap` with as many columns as the kernels read.
-        Yields:
-            Rows of the map at `factor` times, and (B, n_out, rows, factor * W).
+            use: takes rows of the map at `factor` times, and (B, n_out, rows, factor * W).
         """
         n_cells = x.shape[2] // 3
         for cells in bands_of(n_cells, x[:, :1].numel() // 3 * (x.shape[1] + self.n_out), x.device):
@@ -106,7 +103,7 @@ class ThirdsKernel(nn.Module):
                 # As many rows as a kernel of side 3 reads; a smaller one leaves the last of them.
                 read = x[:, :, 3 * cells.start + start : min(3 * cells.stop + start, x.shape[2])]
                 rows = slice(cells.start * self.factor + phase, cells.stop * self.factor, self.factor)
-                yield rows, cast(Kernel, kernel).convolve_thirds(read, self.factor)
+                use(rows, cast(Kernel, kernel).convolve_thirds(read, self.factor))
 
 
 def _pair(weight: Tensor, dim: int) -> Tensor:

@@ -28,8 +28,11 @@ class WinogradKernel(Kernel):
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, ..., W) -> (B, n_out, ..., W)."""
         out = torch.empty((len(x), self.n_out, *x.shape[2:]), dtype=x.dtype, memory_format=MEMORY_FORMATS[x.ndim])
-        for rows, band in self.bands(x):
+
+        def put(rows: slice, band: Tensor) -> None:
             out[:, :, rows] = band
+
+        self.bands(x, put)
         return out
 
     def _keep(self, weight: Tensor) -> None:

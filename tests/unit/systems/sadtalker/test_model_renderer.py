@@ -81,6 +81,15 @@ def test_drawing_twice_gives_the_same_bits(lively):
     assert torch.equal(fast.draw(encoded, driving), fast.draw(encoded, driving))
 
 
+def test_the_decoder_is_one_graph_to_the_compiler(lively):
+    image, source, driving = scene()
+    fast = FastRenderer(lively(Renderer(TINY)), torch.float32)
+    encoded = fast.encode(image, source)
+    expected = fast.draw(encoded, driving)
+    compiled = torch.compile(fast.decoder, backend="eager", fullgraph=True, dynamic=False)
+    torch.testing.assert_close(compiled(fast.condition(encoded, driving)), expected, atol=1e-5, rtol=0)
+
+
 def test_bfloat16_comes_close(lively):
     image, source, driving = scene(side=64)
     plain = lively(Renderer(TINY))

@@ -20,6 +20,7 @@ from talkhead.errors import InputError, WeightsError
 FORMAT_VERSION = 1
 PACKAGE = Path(__file__).resolve().parents[1]
 FILE_NAME = "weights_manifest.yaml"
+VARIABLE = "TALKHEAD_WEIGHTS_MANIFEST"  # names another one
 
 UNKNOWN = "unknown"  # in place of a sha256 nobody has published
 
@@ -47,7 +48,8 @@ class WeightFile:
             it before its user has pinned a copy.
         licence, commercial: what its licence says, and whether business use is allowed. systems: who needs it.
         format: `safetensors`, or one that is converted on arrival (`pickle`, `zip`) or handed to its own library
-            (`onnx`, `task`, `mat`). keep: of a pickled archive, the top-level entries that are wanted; empty: all.
+            (`onnx`, `task`, `mat`, `torchscript`). keep: of a pickled archive, the top-level entries that are wanted;
+            empty: all.
         note: shown with the licence.
     """
 
@@ -58,7 +60,7 @@ class WeightFile:
     licence: Licence
     commercial: Commercial
     systems: tuple[str, ...]
-    format: Literal["safetensors", "pickle", "zip", "onnx", "task", "mat"]
+    format: Literal["safetensors", "pickle", "zip", "onnx", "task", "mat", "torchscript"]
     repo_id: str = ""
     revision: str = ""
     mirrors: tuple[str, ...] = ()
@@ -183,7 +185,9 @@ class Manifest:
             if entry.name == name:
                 return entry
         close = nearest(name, [entry.name for entry in self.files])
-        raise WeightsError(f"the manifest has no weights {name!r}", hint=f"did you mean {close!r}?" if close else None)
+        hint = f"did you mean {close!r}?" if close else "talkhead weights list shows what it has"
+        where = f" {manifest_path()}" if os.environ.get(VARIABLE) else ""
+        raise WeightsError(f"the manifest{where} has no weights {name!r}", hint=hint)
 
     def of_system(self, system: str) -> tuple[WeightFile, ...]:
         """The downloads that belong to a system."""
@@ -221,10 +225,10 @@ def manifest_path() -> Path:
     Raises:
         WeightsError: in none of these places.
     """
-    named = os.environ.get("TALKHEAD_WEIGHTS_MANIFEST")
+    named = os.environ.get(VARIABLE)
     if named:
         if not Path(named).is_file():
-            raise WeightsError(f"TALKHEAD_WEIGHTS_MANIFEST is {named}, and there is no such file")
+            raise WeightsError(f"{VARIABLE} is {named}, and there is no such file")
         return Path(named)
     for folder in (PACKAGE, PACKAGE.parent):
         if (folder / FILE_NAME).is_file():

@@ -1,11 +1,9 @@
-"""Checkpoint files -> our networks: read once, by prefix, strictly; every key is used or named as skipped."""
+"""Checkpoint files of SadTalker: their networks' sizes, and the tensors of each by prefix."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +12,9 @@ from talkhead.errors import InputError, WeightsError
 from talkhead.systems.sadtalker.config import PUBLISHED, NetworkConfig
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 CONFIG_KEY = "talkhead.sadtalker"  # metadata of files whose networks have other sizes than the published ones
-_N_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,48 +70,3 @@ class Checkpoint:
 def config_metadata(config: NetworkConfig) -> dict[str, str]:
     """Metadata for a file whose networks have these sizes."""
     return {CONFIG_KEY: json.dumps(dataclasses.asdict(config))}
-
-
-def fill(
-    module: nn.Module,
-    tensors: Mapping[str, Tensor],
-    *,
-    rename: Sequence[tuple[str, str]] = (),
-    skip: str = "",
-    name: str,
-) -> None:
-    """Put checkpoint tensors into a network, in place, strictly.
-
-    Args:
-        module: network, on any device; on `meta` it takes the tensors themselves, not copies. tensors: by published
-            key. rename: (pattern, replacement) of regular expressions, applied to each key in order, that lead to our
-            names. skip: keys that fully match are knowingly left out. name: of the network, for messages.
-    Raises:
-        WeightsError: keys that are missing, not known, or of another shape; the first few are named.
-    """
-    given: dict[str, Tensor] = {}
-    for key, value in tensors.items():
-        if skip and re.fullmatch(skip, key):
-            continue
-        for pattern, replacement in rename:
-            key = re.sub(pattern, replacement, key)
-        given[key] = value
-    expected = module.state_dict()
-    problems = [
-        *_listed("lacks", expected.keys() - given.keys()),
-        *_listed("has besides", given.keys() - expected.keys()),
-        *_listed(
-            "has other shapes for",
-            {key for key in expected.keys() & given.keys() if expected[key].shape != given[key].shape},
-        ),
-    ]
-    if problems:
-        raise WeightsError(f"the checkpoint does not fit {name}: it {'; '.join(problems)}")
-    module.load_state_dict(given, strict=True, assign=any(value.is_meta for value in expected.values()))
-
-
-def _listed(what: str, keys: set[str]) -> list[str]:
-    if not keys:
-        return []
-    shown = ", ".join(sorted(keys)[:_N_SHOWN])
-    return [f"{what} {shown}" + (f" and {len(keys) - _N_SHOWN} more" if len(keys) > _N_SHOWN else "")]

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from talkhead.systems.sadtalker.config import MappingConfig
-from talkhead.systems.sadtalker.convert import Checkpoint, fill
+from talkhead.systems.sadtalker.convert import Checkpoint
 from talkhead.systems.sadtalker.fold import fold_norms
 from talkhead.systems.sadtalker.model_audio import AudioEncoder, ExpNet
 from talkhead.systems.sadtalker.model_mapping import MappingNet
 from talkhead.systems.sadtalker.model_posevae import PoseDecoder, PoseVAE
 from talkhead.systems.sadtalker.model_recon import FaceRegressor
+from talkhead.weights.load import fill
 
 Rename = Sequence[tuple[str, str]]
 Network = TypeVar("Network", bound=nn.Module)

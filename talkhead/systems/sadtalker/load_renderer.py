@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from talkhead.systems.sadtalker.config import KeypointConfig, RendererConfig
-from talkhead.systems.sadtalker.convert import Checkpoint, fill
+from talkhead.systems.sadtalker.convert import Checkpoint
 from talkhead.systems.sadtalker.kernels import use_kernels
 from talkhead.systems.sadtalker.model_keypoints import KeypointDetector
 from talkhead.systems.sadtalker.model_renderer import Renderer
 from talkhead.systems.sadtalker.model_renderer_fast import FastRenderer, fold
+from talkhead.weights.load import fill
 
 _KEYPOINTS = (
     (r"^down\.weight$", "blur"),

@@ -6,7 +6,7 @@ whose `run.py` builds the stages it lists. Commands know these protocols only, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -32,11 +32,15 @@ class SystemInfo:
         name: the word users type. paper: citation or one line. licence: of the code and of the weights.
         stages: which stages `run` builds. spaces: coefficient spaces its renderer understands.
         weights: names of the entries of the weights manifest that it needs with its default options; empty when it
-            needs none. sizes: sides of the pictures its renderer draws, pixels; empty: any size.
+            needs none. sizes: sides of the pictures its renderer draws, pixels; empty: any size. styles: names of ways
+            to move the head, besides numbers.
         understands: words its stages are given only because they are listed here. `render`: `preprocess`, `blend`,
-            `yaw`, `pitch`, `roll` (degrees, as text). Speech: `phonemes`, `ref_eyeblink`, `ref_pose` (`Coeffs`); and
-            `face`: `reference` is the face that will speak instead of a manner of moving.
-        module: import path of the module with `build_<stage>(device=...)` functions.
+            `yaw`, `pitch`, `roll` (degrees, as text). Speech: `phonemes`, `ref_eyeblink`, `ref_pose` (`Coeffs`);
+            `articulation` other than 1; and what `reference` is: `manner`, a head to move like, or `face`, the face
+            that will speak.
+        is_aligned: whether it measures heads in an aligned picture of their own, so that pose says nothing about
+            the place in the photo.
+        module: import path of the module with `build_<stage>` functions (docs/adding-a-system.md).
     """
 
     name: str
@@ -46,12 +50,34 @@ class SystemInfo:
     spaces: tuple[str, ...]
     weights: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
+    styles: tuple[str, ...] = ()
     understands: frozenset[str] = frozenset()
+    is_aligned: bool = False
     module: str
 
     def reads(self, space: str) -> bool:
         """Whether its renderer understands codes of a space, given by its name with or without hash."""
         return any(space == own or space.startswith(f"{own}-") for own in self.spaces)
+
+    def lacks(self, wishes: Mapping[str, Any]) -> str:
+        """The first wish it cannot follow, as the command line spells it; empty: none.
+
+        Args:
+            wishes: `size` in pixels, `pose_style`, or words of `understands`, with their values; None: not asked for.
+        """
+        for name, value in wishes.items():
+            option = f"--{name.replace('_', '-')}"
+            if value is None:
+                continue
+            if name == "size":
+                if self.sizes and value not in self.sizes:
+                    return f"{option} {value}"
+            elif name == "pose_style":
+                if str(value) not in self.styles and not str(value).isdecimal():
+                    return f"{option} {value}"
+            elif name not in self.understands:
+                return "--reference for a manner of moving" if name == "manner" else option
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,8 +150,8 @@ class AudioToCoeffs(Protocol):
 class AudioToPose(Protocol):
     """Speech -> `rot` and `trans` (maybe `gaze`) tracks relative to the source's own pose, starting at rest.
 
-    Options: `style` (name or number), `motion` (factor), `reference` (`Coeffs` of a head to move like, or None; of the
-    face that will speak where `SystemInfo.understands` `face`); `ref_pose`, `Coeffs` of a clip whose head motion is
+    Options: `style` (name or number), `motion` (factor), `reference` (`Coeffs` of a head to move like, or of the face
+    that will speak, as `SystemInfo.understands` says, or None); `ref_pose`, `Coeffs` of a clip whose head motion is
     taken, where it is understood.
     """
 

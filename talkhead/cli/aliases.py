@@ -49,6 +49,7 @@ def from_sadtalker(argv: list[str]) -> list[str]:
     out: list[str] = []
     face: list[str] = []
     audio: list[str] = []
+    still: list[str] = []
     rest = iter(range(len(argv)))
     for i in rest:
         arg, value = argv[i], argv[i + 1] if i + 1 < len(argv) else None
@@ -68,12 +69,12 @@ def from_sadtalker(argv: list[str]) -> list[str]:
             else:
                 out += [RENAMED[arg], ENHANCERS.get(value, value) if arg.endswith("enhancer") else value]
         elif arg == "--still":
-            out += ["--pose-style", "still"]
+            still = ["--pose-style", "still"]
         elif arg == "--cpu":
             out += ["--device", "cpu"]
         else:
             out.append(arg)
-    return [*face, *out, *audio]
+    return [*face, *out, *still, *audio]  # what comes last counts: --still keeps the head, whatever its style
 
 
 def from_edits(argv: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_sourc
 from talkhead.pipelines.outputs import check_destination
 from talkhead.pipelines.pose import Moving, head_of
 from talkhead.pipelines.progress import NoProgress
-from talkhead.pipelines.render import open_renderer, result_of, turned, turned_by, write_frames
+from talkhead.pipelines.render import open_renderer, picture_wishes, result_of, turned, turned_by, write_frames
 from talkhead.protocols import Stage
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def animate(
     speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript, ref_eyeblink)
     moving = Moving(style=pose_style, scale=pose_scale, ref_pose=ref_pose)
     progress = settings.progress or NoProgress()
-    chosen = choose_system(settings.machine, "render")
-    if reference is not None and "face" in partner(chosen, "pose", settings.machine).understands:
+    wishes = speaking.wishes() | moving.wishes() | {"manner": reference, **picture_wishes(settings)}
+    chosen = choose_system(settings.machine, "render", wishes=wishes)
+    if reference is not None and "manner" not in partner(chosen, "pose").understands:
         raise UsageError(
             f"{chosen.name} learns no manner of moving from a clip",
             hint="--ref-pose takes a clip's head motion as it is; --pose-style has ready manners",
@@ -84,7 +85,7 @@ def animate(
         source = open_source(face, settings.face_choice)
         renderer = open_renderer(chosen, source, settings, turned_by(chosen, angles))
         own = renderer.rest_coeffs()
-        listener, mover = (partner(chosen, stage, settings.machine) for stage in SPEECH_STAGES)
+        listener, mover = (partner(chosen, stage) for stage in SPEECH_STAGES)
         job = Job(machine=settings.machine, fps=fps, seed=seed, progress=progress)
         coeffs = expression_of(
             opened.speech, listener, speaking, job, reference=own if "face" in listener.understands else None
@@ -93,5 +94,5 @@ def animate(
         head = head_of(opened.speech, mover, moving, job, reference=manner, n_frames=len(coeffs))
         coeffs = turned(coeffs.merged(head), chosen, angles)
         if not settings.dry_run:
-            write_frames(renderer, coeffs, output, kind, audio=opened.path, settings=settings, source=source)
+            write_frames(renderer, coeffs, output, kind, audio=opened.path, settings=settings)
     return result_of(output, renderer, coeffs, chosen, settings)

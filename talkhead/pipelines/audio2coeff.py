@@ -67,11 +67,11 @@ def audio2coeff(
     check_options(seed=seed)
     check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink, reference, phonemes, transcript])
     speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript, ref_eyeblink)
-    job = Job(machine=Machine.of(machine), fps=fps, seed=seed, progress=progress or NoProgress())
-    chosen = choose_system(job.machine, "audio2coeff")
+    job = Job(machine=Machine.of({**machine, "is_dry": dry_run}), fps=fps, seed=seed, progress=progress or NoProgress())
+    chosen = choose_system(job.machine, "audio2coeff", wishes=speaking.wishes())
     own = None
     if "face" in chosen.understands:
-        own = None if reference is None else open_reference(reference, fps, chosen, job.machine)
+        own = None if reference is None else open_reference(reference, fps, chosen, job.machine, needs=("exp",))
     elif reference is not None:
         _LOG.info("%s speaks alike for every face; the reference changes nothing", chosen.name)
     with open_speech(audio) as opened:
@@ -152,6 +152,13 @@ class Speaking:
         with progress.stage("align", None):
             return align(speech, words, source)
 
+    def wishes(self) -> dict[str, Any]:
+        """What not every system can do; see `SystemInfo.lacks`."""
+        return {
+            "articulation": None if self.articulation == DEFAULTS.articulation else self.articulation,
+            "phonemes": self.transcript if self.phonemes is None else self.phonemes,
+        }
+
     def params(self) -> dict[str, Any]:
         """What a coefficient file notes; not the words themselves."""
         return {
@@ -175,13 +182,18 @@ def expression_of(
     Raises:
         UsageError: the system knows nothing of phonemes, and some were given.
     """
+    for name in ("phonemes", "transcript"):  # before the words are looked for in the sound
+        if getattr(speaking, name) is not None and "phonemes" not in system.understands:
+            raise UsageError(
+                f"{system.name} has no --{name}: it hears the sound alone", hint="--system meshwarp has it"
+            )
     known: dict[str, Any] = understood(system, {"phonemes": speaking.timing(speech, job.progress)})
     listen = build(system, "audio2coeff", job.machine, job.progress)
     if reference is not None:
         known["reference"] = reference
     borrowed = speaking.ref_eyeblink
     if borrowed is not None and "ref_eyeblink" in system.understands:
-        known["ref_eyeblink"] = open_reference(borrowed, job.fps, system, job.machine)
+        known["ref_eyeblink"] = open_reference(borrowed, job.fps, system, job.machine, needs=("exp",))
         borrowed = None
     with job.progress.stage("listen", None):
         coeffs: Coeffs = listen(

@@ -27,15 +27,18 @@ def systems_for(stage: Stage) -> list[SystemInfo]:
     return [found for name in NAMES if stage in (found := info(name)).stages]
 
 
-def choose_system(machine: Machine, stage: Stage, *, space: str | None = None) -> SystemInfo:
+def choose_system(
+    machine: Machine, stage: Stage, *, space: str | None = None, wishes: Mapping[str, Any] | None = None
+) -> SystemInfo:
     """The system for a stage.
 
-    `auto` takes, of those that know the space (where there is one), a learned system on a CUDA machine that has its
-    weights or may and can download them, else a built-in one. The choice of `auto` is logged with its reason.
+    `auto` takes, of those that know the space (where there is one), a learned system on a CUDA machine that can follow
+    the wishes and has its weights or may and can download them, else a built-in one. The choice of `auto` is logged
+    with its reason.
 
     Args:
         machine: who is asked for, and what may be done for it. stage: what is to be done. space: of the codes that are
-            read or wanted.
+            read or wanted. wishes: what not every system can do; see `SystemInfo.lacks`.
     Raises:
         UsageError: unknown name, or a system that does not offer the stage.
     """
@@ -49,12 +52,14 @@ def choose_system(machine: Machine, stage: Stage, *, space: str | None = None) -
     if space is not None:
         family = space_family(space)
         offered = [s for s in offered if s.reads(family)] or offered
-    chosen, why = _automatic(offered, stage, machine)
+    chosen, why = _automatic(offered, stage, machine, wishes or {})
     log.info("system for %s: %s (%s)", stage, chosen.name, why)
     return chosen
 
 
-def _automatic(offered: list[SystemInfo], stage: Stage, machine: Machine) -> tuple[SystemInfo, str]:
+def _automatic(
+    offered: list[SystemInfo], stage: Stage, machine: Machine, wishes: Mapping[str, Any]
+) -> tuple[SystemInfo, str]:
     """The automatic choice among `offered`, and its reason."""
     built_in = [s for s in offered if not s.weights]
     learned = [s for s in offered if s.weights]
@@ -64,17 +69,19 @@ def _automatic(offered: list[SystemInfo], stage: Stage, machine: Machine) -> tup
         return built_in[0], "needs no weights"
     if built_in and not _is_cuda(machine.device):
         return built_in[0], f"no CUDA device; --system {learned[0].name} would run here too, but slowly"
-    device = "a CUDA device and " if built_in else ""
-    for system in learned:
-        if has_weights(system):
-            return system, f"{device}its weights are here"
-    system = learned[0]
+    able = [s for s in learned if not s.lacks(wishes)]
+    if built_in and not able:
+        return built_in[0], f"{learned[0].name} has no {learned[0].lacks(wishes)}"
+    system = next((s for s in able if has_weights(s)), (able or learned)[0])
+    if not built_in:
+        return system, "the only one that can do this"
+    other = f"--system {built_in[0].name} needs neither"
+    if has_weights(system):
+        return system, f"a CUDA device and its weights are here; {other}"
     size, why_not = _to_download(system, machine)
     if not why_not:
-        return system, f"{device}its weights can be downloaded, {size}"
-    if built_in:
-        return built_in[0], f"{system.name} has no weights here: {why_not}; talkhead weights pull {system.name}"
-    return system, "the only one that can do this"
+        return system, f"a CUDA device and its weights can be downloaded, {size}; {other}"
+    return built_in[0], f"{system.name} has no weights here: {why_not}; talkhead weights pull {system.name}"
 
 
 def _to_download(system: SystemInfo, machine: Machine) -> tuple[str, str]:
@@ -88,7 +95,7 @@ def _to_download(system: SystemInfo, machine: Machine) -> tuple[str, str]:
     return megabytes(found.n_bytes), found.why_not
 
 
-def partner(main: SystemInfo, stage: Stage, machine: Machine) -> SystemInfo:
+def partner(main: SystemInfo, stage: Stage) -> SystemInfo:
     """The system for a stage that goes with `main`: itself where it offers it, else the built-in one."""
     if stage in main.stages:
         return main
@@ -136,12 +143,16 @@ def weights_for(machine: Machine, progress: Progress | None = None) -> Weights:
     """The door to weights (`talkhead.protocols.Weights`) as this run may use it."""
     from talkhead.weights.catalogue import Door
 
-    return Door(download=machine.download, accept=machine.accept_licences, progress=progress or NoProgress())
+    return Door(
+        download=machine.download and not machine.is_dry,
+        accept=machine.accept_licences,
+        progress=progress or NoProgress(),
+    )
 
 
 def build_extractor(system: SystemInfo, machine: Machine, progress: Progress | None = None) -> Extractor:
     """The extractor that goes with a system: its own, or the built-in one."""
-    made: Any = build(partner(system, "extract", machine), "extract", machine, progress)
+    made: Any = build(partner(system, "extract"), "extract", machine, progress)
     extractor: Extractor = made
     return extractor
 

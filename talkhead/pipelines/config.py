@@ -21,6 +21,7 @@ MotionMode = Literal["auto", "relative", "absolute"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1"]
 MIN_SIZE, MAX_SIZE = 16, 8192  # longer side of an output, pixels
 MAX_POSE_SCALE = 3.0
+MAX_SEED = 2**63 - 1  # what every generator of random numbers takes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +73,8 @@ def check_options(
             raise UsageError(f"{name} is {word!r}, expected {' or '.join(choices)}")
     if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
         raise UsageError(f"size is {size}, expected {MIN_SIZE} to {MAX_SIZE} pixels")
-    if seed < 0:
-        raise UsageError(f"seed is {seed}, expected 0 or more")
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed is {seed}, expected 0 to {MAX_SEED}")
     if not 0 <= pose_scale <= MAX_POSE_SCALE:
         raise UsageError(f"pose_scale is {pose_scale:g}, expected 0 to {MAX_POSE_SCALE:g}")
 
@@ -125,6 +126,7 @@ class Machine:
     Attributes:
         system: name, or "auto". device: auto, cpu, cuda[:N] or mps. dtype: number format of a learned system.
         download: whether missing weights may be fetched. accept_licences: of weights, accepted now.
+        is_dry: nothing is fetched, though the choice of a system goes as if it were.
     """
 
     system: str = DEFAULTS.system
@@ -132,14 +134,16 @@ class Machine:
     dtype: str = DEFAULTS.dtype
     download: bool = True
     accept_licences: tuple[str, ...] = ()
+    is_dry: bool = False
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> Machine:
-        """From keywords; those of others are passed over."""
-        own = {f.name: words[f.name] for f in fields(cls) if f.name in words}
-        if "accept_licences" in own:
-            own["accept_licences"] = tuple(own["accept_licences"])
-        return cls(**own)
+        """From the keywords of a public function.
+
+        Raises:
+            TypeError: a word that is none of them.
+        """
+        return cls(**{**words, "accept_licences": tuple(words.get("accept_licences", ()))})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,6 +210,8 @@ class RenderSettings:
         Raises:
             UsageError: a word that is no choice, or a strength out of range.
         """
+        if self.enhance is None and self.enhance_strength != 1.0:
+            raise UsageError("--enhance-strength says nothing without --enhance", hint="add --enhance gfpgan")
         if self.enhance is None and self.enhance_background is None:
             return None
         from talkhead.enhance.config import EnhanceConfig
@@ -223,8 +229,9 @@ class RenderSettings:
         Raises:
             TypeError: a word that is none of them. UsageError: see above.
         """
-        machine = {f.name for f in fields(Machine)}
-        return cls(machine=Machine.of(words), **{key: value for key, value in words.items() if key not in machine})
+        machine = {f.name: words[f.name] for f in fields(Machine) if f.name in words}
+        machine["is_dry"] = words.get("dry_run", False)
+        return cls(machine=Machine.of(machine), **{key: value for key, value in words.items() if key not in machine})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

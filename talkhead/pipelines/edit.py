@@ -16,7 +16,15 @@ from talkhead.pipelines.choose import choose_system, weights_for
 from talkhead.pipelines.config import DEFAULTS, Machine, MachineKeywords, RenderKeywords, RenderSettings, Result
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion, stamped
 from talkhead.pipelines.outputs import check_coeff_output, check_destination, write_if_asked
-from talkhead.pipelines.render import one_frame, open_renderer, own_coeffs, placed, result_of, write_frames
+from talkhead.pipelines.render import (
+    one_frame,
+    open_renderer,
+    own_coeffs,
+    picture_wishes,
+    placed,
+    result_of,
+    write_frames,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -41,11 +49,11 @@ def edit(
     Raises:
         UsageError: unknown edit, a value out of range, or no way to another space. CoeffFileError: broken file.
     """
+    conversion = _conversion(Machine.of(machine))
     files = [motion] if isinstance(motion, (str, Path, Coeffs)) else list(motion)
     check_coeff_output(output, overwrite=overwrite, inputs=files)
     coeffs = read_motion(files)
     changes = as_edits(edits)
-    conversion = _conversion(Machine.of(machine))
     edited = apply_edits(coeffs, changes, space=known_space(coeffs.space), conversion=conversion)
     edited = stamped(edited, "edit", {"edits": [change.name for change in changes]})
     return write_if_asked(edited, output, overwrite=overwrite)
@@ -65,7 +73,7 @@ def edit_photo(
     settings = RenderSettings.of(words)
     kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, settings.face_choice])
     changes = as_edits(edits)
-    chosen = choose_system(settings.machine, "render")
+    chosen = choose_system(settings.machine, "render", wishes=picture_wishes(settings))
     source = open_source(face, settings.face_choice)
     renderer = open_renderer(chosen, source, settings)
     own = own_coeffs(renderer, source, chosen, settings.machine, fps)
@@ -76,7 +84,7 @@ def edit_photo(
     edited = apply_edits(still, changes, space=known_space(own.space))
     coeffs = placed(one_frame(edited, kind, None), own)
     if not settings.dry_run:
-        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings, source=source)
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
     return result_of(output, renderer, coeffs, chosen, settings)
 
 

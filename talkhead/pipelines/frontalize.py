@@ -33,7 +33,7 @@ def frontalize(face: Photo, output: PathLike, *, strength: float = 1.0, **words:
     own = own_coeffs(renderer, source, chosen, settings.machine, DEFAULTS.fps)
     coeffs = placed(one_frame(frontal(own, strength=strength), kind, None), own)
     if not settings.dry_run:
-        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings, source=source)
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
     return result_of(output, renderer, coeffs, chosen, settings)
 
 

@@ -50,11 +50,11 @@ def pose(
     """
     check_options(seed=seed, pose_scale=pose_scale)
     check_coeff_output(output, overwrite=overwrite, inputs=[audio, reference, ref_pose])
-    job = Job(machine=Machine.of(machine), fps=fps, seed=seed, progress=progress or NoProgress())
-    chosen = choose_system(job.machine, "pose")
+    job = Job(machine=Machine.of({**machine, "is_dry": dry_run}), fps=fps, seed=seed, progress=progress or NoProgress())
+    moving = Moving(style=pose_style, scale=pose_scale, ref_pose=ref_pose)
+    chosen = choose_system(job.machine, "pose", wishes=moving.wishes())
     if reference is not None and ref_pose is not None and "face" not in chosen.understands:
         raise UsageError("reference and ref_pose both say how the head moves; give one")
-    moving = Moving(style=pose_style, scale=pose_scale, ref_pose=ref_pose)
     with open_speech(audio) as opened:
         coeffs = head_of(opened.speech, chosen, moving, job, reference=reference)
         params = {
@@ -72,6 +72,10 @@ class Moving:
     style: str | int
     scale: float
     ref_pose: Motion | None = None
+
+    def wishes(self) -> dict[str, Any]:
+        """What not every system can do; see `SystemInfo.lacks`."""
+        return {"pose_style": self.style}
 
 
 def head_of(
@@ -94,8 +98,11 @@ def head_of(
         return borrowed_pose(moving.ref_pose, n_frames or _count(speech, job.fps), job.fps)
     known: dict[str, Any] = {}
     if moving.ref_pose is not None:
-        known["ref_pose"] = open_reference(moving.ref_pose, job.fps, system, job.machine)
-    learnt = None if reference is None else open_reference(reference, job.fps, system, job.machine)
+        known["ref_pose"] = open_reference(
+            moving.ref_pose, job.fps, system, job.machine, needs=("rot",), absolute=False
+        )
+    needs = ("rot", "trans") if "face" in system.understands else ()
+    learnt = None if reference is None else open_reference(reference, job.fps, system, job.machine, needs=needs)
     move = build(system, "pose", job.machine, job.progress)
     with job.progress.stage("pose", None):
         coeffs: Coeffs = move(

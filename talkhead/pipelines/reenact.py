@@ -10,10 +10,10 @@ from talkhead.errors import UsageError
 from talkhead.pipelines.choose import build_extractor, choose_system
 from talkhead.pipelines.config import DEFAULTS, MotionMode, RenderKeywords, RenderSettings, Result, check_options
 from talkhead.pipelines.extract import extract_video
-from talkhead.pipelines.inputs import PathLike, Photo, known_space, open_source
+from talkhead.pipelines.inputs import PathLike, Photo, check_sound, known_space, open_source
 from talkhead.pipelines.outputs import check_destination, size_in_file
 from talkhead.pipelines.progress import NoProgress
-from talkhead.pipelines.render import drawn_size, open_renderer, own_coeffs, placed, result_of, write_frames
+from talkhead.pipelines.render import open_renderer, own_coeffs, picture_wishes, placed, result_of, write_frames
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,12 +46,13 @@ def reenact(
 
     settings = RenderSettings.of(words)
     check_options(motion=motion)
+    check_sound(audio)
     inputs = [face, driving, audio, settings.face_choice, driver_face]
     kind = check_destination(output, overwrite=settings.overwrite, inputs=inputs)
     if kind == "picture":
         raise UsageError(f"reenact makes a video, but {output} is a picture", hint="end the name in .mp4")
     progress = settings.progress or NoProgress()
-    chosen = choose_system(settings.machine, "reenact")
+    chosen = choose_system(settings.machine, "reenact", wishes=picture_wishes(settings))
     info = probe(driving)
     source = open_source(face, settings.face_choice)
     sound = Path(audio) if audio is not None else Path(driving) if info.has_audio else None
@@ -59,15 +60,17 @@ def reenact(
     if settings.dry_run:
         rate = fps or info.fps
         n_frames = round(info.duration_s * rate)
-        in_file = size_in_file(output, drawn_size(renderer, settings), settings.codec)
+        in_file = size_in_file(output, renderer.size, settings.codec)
         return Result(output=str(output), system=chosen.name, n_frames=n_frames, fps=rate, size=in_file, written=False)
     extractor = build_extractor(chosen, settings.machine, progress)
-    is_aligned = "face" in chosen.understands  # its identity codes were never compared with people
-    driver = extract_video(driving, driver_face, fps, extractor=extractor, landmarks=is_aligned, progress=progress)
+    # Of a foreign space nobody knows how far apart two people's identity codes are, nor which codes open the mouth:
+    # then motion is relative, and the opening is read off the points.
+    is_foreign = chosen.is_aligned
+    driver = extract_video(driving, driver_face, fps, extractor=extractor, landmarks=is_foreign, progress=progress)
     own = own_coeffs(renderer, source, chosen, settings.machine, driver.fps)
-    space = None if is_aligned else known_space(own.space)
-    mode: MotionMode = "relative" if is_aligned and motion == "auto" else motion
+    space = None if is_foreign else known_space(own.space)
+    mode: MotionMode = "relative" if is_foreign and motion == "auto" else motion
     coeffs = retarget(driver, source=own, mode=mode, motion_scale=motion_scale, space=space)
-    coeffs = coeffs if is_aligned else placed(coeffs, own)
-    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, source=source)
+    coeffs = coeffs if is_foreign else placed(coeffs, own)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings)
     return result_of(output, renderer, coeffs, chosen, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from talkhead.coeffs.retarget import retarget
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import build, build_extractor, choose_system, understood, weights_for
 from talkhead.pipelines.config import DEFAULTS, Machine, RenderKeywords, RenderSettings, Result, check_scale
-from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion
+from talkhead.pipelines.inputs import Motion, PathLike, Photo, check_sound, known_space, open_source, read_motion
 from talkhead.pipelines.outputs import (
     Frame,
     Kind,
@@ -68,9 +69,11 @@ def render(
     kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, *files, audio, settings.face_choice])
     if audio is not None and kind != "video":
         raise UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
+    check_sound(audio)
     check_scale("exp_scale", exp_scale)
     coeffs = one_frame(read_motion(motion), kind, frame)
-    chosen = choose_system(settings.machine, "render", space=coeffs.space if has_codes(coeffs) else None)
+    space = coeffs.space if has_codes(coeffs) else None
+    chosen = choose_system(settings.machine, "render", space=space, wishes=picture_wishes(settings))
     source = open_source(face, settings.face_choice)
     angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
     renderer = open_renderer(chosen, source, settings, turned_by(chosen, angles))
@@ -78,21 +81,25 @@ def render(
     coeffs = turned(fitted_to(coeffs, source, chosen, settings.machine), chosen, angles)
     if settings.dry_run:
         return result_of(output, renderer, coeffs, chosen, settings)
-    write_frames(
-        renderer, coeffs, output, kind, audio=None if audio is None else Path(audio), settings=settings, source=source
-    )
+    sound = None if audio is None else Path(audio)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings)
     return result_of(output, renderer, coeffs, chosen, settings)
+
+
+def picture_wishes(settings: RenderSettings) -> dict[str, Any]:
+    """What not every system can do of a picture's settings; see `SystemInfo.lacks`."""
+    return {"size": settings.size, "preprocess": settings.preprocess, "blend": settings.blend}
 
 
 def open_renderer(
     system: SystemInfo, source: Source, settings: RenderSettings, more: Mapping[str, Any] | None = None
 ) -> Renderer:
-    """Prepare a source with a system's renderer.
+    """Prepare a source with a system's renderer, and the enhancer of its frames where one is asked for.
 
     Args:
         system: who draws. source: photo and face. settings: how. more: further options that the system understands.
     Raises:
-        UsageError: an option that the system does not understand. WeightsError: its weights cannot be had.
+        UsageError: an option that the system does not understand. WeightsError: weights cannot be had.
     """
     options = understood(system, {"preprocess": settings.preprocess, "blend": settings.blend, **(more or {})})
     for name in ("size", "framing"):
@@ -100,7 +107,34 @@ def open_renderer(
             options[name] = getattr(settings, name)
     factory = build(system, "render", settings.machine, settings.progress)
     renderer: Renderer = factory(source, **options)
-    return renderer
+    enhancer = open_enhancer_for(settings)
+    return renderer if enhancer is None else Enhanced(renderer, enhancer, enhanced_face(source, settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Enhanced:
+    """A renderer whose frames are enhanced.
+
+    Attributes:
+        renderer: draws. enhancer: makes its frames better. face: which face of theirs.
+    """
+
+    renderer: Renderer
+    enhancer: Enhancer
+    face: Any
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the enhanced frames."""
+        return self.enhancer.size(*self.renderer.size)
+
+    def rest_coeffs(self) -> Coeffs:
+        """As the renderer's."""
+        return self.renderer.rest_coeffs()
+
+    def render(self, drive: Drive) -> Iterator[Frame]:
+        """As the renderer's, enhanced."""
+        return self.enhancer.frames(self.renderer.render(drive), drive.coeffs.fps, face=self.face)
 
 
 def has_codes(coeffs: Coeffs) -> bool:
@@ -176,9 +210,9 @@ def fitted_to(coeffs: Coeffs, source: Source, system: SystemInfo, machine: Machi
     """Bring absolute motion to the place and size of the photo's head; relative motion needs nothing.
 
     Coefficients of a picture of the photo's size are taken at their word; from other pictures only the changes count.
-    A system that measures heads in an aligned picture of their own (`face`) knows no other places.
+    A system that measures heads in an aligned picture of their own knows no other places.
     """
-    if "face" in system.understands:
+    if system.is_aligned:
         return coeffs
     if not any(getattr(coeffs, name) is not None and name not in coeffs.relative for name in ("trans", "scale")):
         return coeffs
@@ -191,7 +225,7 @@ def fitted_to(coeffs: Coeffs, source: Source, system: SystemInfo, machine: Machi
 
 def own_coeffs(renderer: Renderer, source: Source, system: SystemInfo, machine: Machine, fps: float) -> Coeffs:
     """A photo's own coefficients in the photo's pixels, one frame; of a system that aligns heads, its renderer's."""
-    if "face" in system.understands:
+    if system.is_aligned:
         return renderer.rest_coeffs().replace(fps=fps)
     return build_extractor(system, machine).photo(source, fps=fps)
 
@@ -238,21 +272,15 @@ def write_frames(
     *,
     audio: Path | None,
     settings: RenderSettings,
-    source: Source,
 ) -> None:
     """Render and write frame by frame; no more than a few frames are in memory at a time."""
-    progress = settings.progress or NoProgress()
     options = video_options(settings)
-    enhancer = open_enhancer_for(settings)
-    size = drawn_size(renderer, settings)
-    drawn: Iterator[Frame] = renderer.render(Drive(coeffs=coeffs))
-    if enhancer is not None:
-        drawn = enhancer.frames(drawn, coeffs.fps, face=enhanced_face(source, settings))
-    frames = tracked(drawn, progress, "render", len(coeffs))
+    drawn = renderer.render(Drive(coeffs=coeffs))
+    frames = tracked(drawn, settings.progress or NoProgress(), "render", len(coeffs))
     if kind == "picture":
         write_picture(list(frames)[0], output, options)
         return
-    with open_frames(output, kind, size, coeffs.fps, audio=audio, options=options) as writer:
+    with open_frames(output, kind, renderer.size, coeffs.fps, audio=audio, options=options) as writer:
         for image in frames:
             writer.write(image)
 
@@ -289,14 +317,6 @@ def enhanced_face(source: Source, settings: RenderSettings) -> Any:
     return face_crop(source.landmarks, side, width=_PORTRAIT).cut(source.image)
 
 
-def drawn_size(renderer: Renderer, settings: RenderSettings) -> tuple[int, int]:
-    """Width and height of the frames, enhanced if that is asked for."""
-    width, height = renderer.size
-    config = settings.enhancement
-    scale = 1 if config is None else config.scale_of(width, height)
-    return width * scale, height * scale
-
-
 def result_of(
     output: PathLike, renderer: Renderer, coeffs: Coeffs, system: SystemInfo, settings: RenderSettings
 ) -> Result:
@@ -306,6 +326,6 @@ def result_of(
         system=system.name,
         n_frames=len(coeffs),
         fps=coeffs.fps,
-        size=size_in_file(output, drawn_size(renderer, settings), settings.codec),
+        size=size_in_file(output, renderer.size, settings.codec),
         written=not settings.dry_run,
     )

@@ -12,8 +12,8 @@ def test_sadtalker_command_line_becomes_ours():
         "--pose_style 3 --expression_scale 1.2 --ref_pose p.mp4 --ref_eyeblink e.mp4 --cpu"
     )
     ours = shlex.split(
-        "b.png --result-dir out --pose-style still --preprocess full --size 256 --pose-style 3 --exp-scale 1.2 "
-        "--ref-pose p.mp4 --ref-eyeblink e.mp4 --device cpu a.wav"
+        "b.png --result-dir out --preprocess full --size 256 --pose-style 3 --exp-scale 1.2 "
+        "--ref-pose p.mp4 --ref-eyeblink e.mp4 --device cpu --pose-style still a.wav"
     )
     assert from_sadtalker(theirs) == ours
 

@@ -12,6 +12,7 @@ import pytest
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import read_coeffs, write_coeffs
+from talkhead.errors import UsageError
 from talkhead.media.audio import Waveform
 from talkhead.pipelines.choose import build, build_extractor, choose_system, systems_for
 from talkhead.pipelines.config import Machine
@@ -81,6 +82,18 @@ def test_audio2coeff(name, speech, fps):
     again = listen(speech, fps=fps, seed=3, articulation=1.0, blinks=True)
     for track, value in coeffs.tensors().items():
         np.testing.assert_array_equal(value, getattr(again, track))
+
+
+@pytest.mark.parametrize("name", offering("pose"))
+def test_named_styles_are_there_and_no_others(name, speech):
+    move = build(info(name), "pose")
+    assert "natural" in info(name).styles
+    for style in (*info(name).styles, "45"):
+        assert not info(name).lacks({"pose_style": style})
+        assert len(move(speech, fps=25.0, seed=3, style=style, motion=1.0, reference=None)) >= 32
+    assert info(name).lacks({"pose_style": "frantic"})
+    with pytest.raises(UsageError):
+        move(speech, fps=25.0, seed=3, style="frantic", motion=1.0, reference=None)
 
 
 @pytest.mark.parametrize("name", offering("pose"))

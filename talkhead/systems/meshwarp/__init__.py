@@ -10,6 +10,7 @@ SYSTEM = SystemInfo(
     licence="Apache-2.0, no weights needed",
     stages=("extract", "audio2coeff", "pose", "render", "reenact", "frontalize"),
     spaces=("meshwarp",),
-    understands=frozenset({"preprocess", "phonemes"}),
+    styles=("still", "calm", "natural", "lively", "presenter"),
+    understands=frozenset({"preprocess", "phonemes", "articulation", "manner"}),
     module="talkhead.systems.meshwarp.run",
 )

@@ -12,6 +12,8 @@ SYSTEM = SystemInfo(
     spaces=("bfm",),
     weights=("sadtalker-256", "sadtalker-mapping-crop"),
     sizes=(256, 512),
+    styles=("natural", "still"),
     understands=frozenset({"preprocess", "blend", "yaw", "pitch", "roll", "face", "ref_eyeblink", "ref_pose"}),
+    is_aligned=True,
     module="talkhead.systems.sadtalker.run",
 )

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from talkhead.coeffs.bfm import SPACE
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.keyframes import Keyframes
 from talkhead.coeffs.layout import space_family
 from talkhead.coeffs.retime import resample
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.protocols import Drive
-from talkhead.systems.sadtalker.config import FPS, N_ALIGN, N_EXP, N_POSE, RenderOptions
+from talkhead.systems.sadtalker.config import ANGLES, FPS, N_ALIGN, N_EXP, N_POSE, RenderOptions
 from talkhead.systems.sadtalker.draw import Drawer
 from talkhead.systems.sadtalker.model_keypoints import KeypointDetector
 from talkhead.systems.sadtalker.model_mapping import MappingNet
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-SPACE = "bfm"
 _EXP, _ROT, _TRANS = slice(0, N_EXP), slice(N_EXP, N_EXP + 3), slice(N_EXP + 3, N_EXP + N_POSE)
+_MAX_ANGLE = 89  # degrees, as for edits
 _UNUSED = ("eyelid", "gaze", "tongue", "scale")
 
 
@@ -105,7 +106,7 @@ class SadTalkerRenderer:
         """Keypoints of consecutive frames, (n, 15, 3)."""
         options, at_25 = self._options, coeffs if coeffs.fps == FPS else resample(coeffs, FPS)
         rows = driven_rows(at_25, self._photo.row, self._networks.mapping.n_in)
-        yaw, pitch, roll = (angle_track(text, len(rows)) for text in (options.yaw, options.pitch, options.roll))
+        yaw, pitch, roll = (angle_track(getattr(options, name), len(rows), name) for name in ANGLES)
         _, chunks = keypoint_track(
             self._networks.mapping, self._canonical, self._photo.row, rows, yaw=yaw, pitch=pitch, roll=roll
         )
@@ -136,31 +137,34 @@ def driven_rows(coeffs: Coeffs, source: F32, width: int) -> F32:
     return rows
 
 
-def angle_track(text: str | None, n_frames: int) -> F32 | None:
+def angle_track(text: str | None, n_frames: int, name: str = "angle") -> F32 | None:
     """Angles in degrees for every frame at 25 frames per second, (n_frames,), None for none.
 
     Args:
-        text: a value; `v,v,v`, passed through at constant speed; or `t:v,t:v` keyframes, t in seconds.
+        text: a value; `v,v,v`, passed through at constant speed; or `t:v,t:v` keyframes, t in seconds. name: of the
+            angle, for messages.
     Raises:
-        UsageError: none of these.
+        UsageError: none of these, or further than a head is seen from the front.
     """
     if text is None:
         return None
-    if ":" in text:
-        return Keyframes.parse(text).at(n_frames, FPS).astype(np.float32)
     try:
-        values: Sequence[float] = [float(value) for value in text.split(",")]
-    except ValueError as cause:
-        raise UsageError(f"{text!r} is no angle", hint="give degrees, v,v,v or seconds:degrees,...") from cause
-    if not np.isfinite(values).all():
-        raise UsageError(f"{text!r} is no angle: it is not finite")
-    return camera_track(values, n_frames)
+        keys = Keyframes.parse(text).keys if ":" in text else [(0.0, float(value)) for value in text.split(",")]
+    except (ValueError, UsageError) as cause:
+        raise UsageError(f"{name} is {text!r}", hint="give degrees, v,v,v or seconds:degrees,...") from cause
+    values: Sequence[float] = [value for _, value in keys]
+    if not all(abs(value) <= _MAX_ANGLE for value in values):
+        raise UsageError(f"{name} is {text!r}, expected -{_MAX_ANGLE} to {_MAX_ANGLE} degrees")
+    return (
+        Keyframes(tuple(keys)).at(n_frames, FPS).astype(np.float32) if ":" in text else camera_track(values, n_frames)
+    )
 
 
 def _at_times(points: Tensor, n_frames: int, fps: float) -> Tensor:
     """Keypoints (T, 15, 3) of 25 frames a second read at another rate, (n_frames, 15, 3), linearly."""
-    where = torch.arange(n_frames, device=points.device, dtype=torch.float64) * (FPS / fps)
-    left = where.floor().long().clamp(0, len(points) - 1)
-    right = (left + 1).clamp(max=len(points) - 1)
-    share = (where - left).clamp(0, 1).to(points.dtype)[:, None, None]
-    return torch.lerp(points[left], points[right], share)
+    where = np.arange(n_frames) * (FPS / fps)
+    left = np.clip(where.astype(np.intp), 0, len(points) - 1)
+    right = np.minimum(left + 1, len(points) - 1)
+    share = np.clip(where - left, 0, 1).astype(np.float32)[:, None, None]
+    before, after, weight = (torch.from_numpy(x).to(points.device) for x in (left, right, share))
+    return torch.lerp(points[before], points[after], weight)

@@ -8,7 +8,7 @@ from talkhead.pipelines.config import Machine
 from talkhead.protocols import SystemInfo
 
 
-def system(name, *, weights=(), stages=("render", "extract"), spaces=("s",), understands=()):
+def system(name, *, weights=(), stages=("render", "extract"), spaces=("s",), understands=(), **more):
     return SystemInfo(
         name=name,
         paper="p",
@@ -17,6 +17,7 @@ def system(name, *, weights=(), stages=("render", "extract"), spaces=("s",), und
         spaces=spaces,
         weights=weights,
         understands=frozenset(understands),
+        **more,
         module=f"no.such.{name}",
     )
 
@@ -26,7 +27,9 @@ def registry(monkeypatch):
     """A built-in and a learned system; the learned one's weights, the Hub and the device are switches."""
     systems = {
         "plain": system("plain"),
-        "learned": system("learned", weights=("w",), spaces=("codes",), understands=("blend",)),
+        "learned": system(
+            "learned", weights=("w",), spaces=("codes",), understands=("blend",), sizes=(256,), styles=("natural",)
+        ),
     }
     state = {"weights": False, "cuda": False, "why_not": "no address of w answers"}
     monkeypatch.setattr(choose, "NAMES", tuple(systems))
@@ -49,8 +52,16 @@ def registry(monkeypatch):
             "plain",
             "learned has no weights here: no address of w answers; talkhead weights pull learned",
         ),
-        ({"cuda": True, "weights": True}, "learned", "a CUDA device and its weights are here"),
-        ({"cuda": True, "why_not": ""}, "learned", "a CUDA device and its weights can be downloaded, 881 MB"),
+        (
+            {"cuda": True, "weights": True},
+            "learned",
+            "a CUDA device and its weights are here; --system plain needs neither",
+        ),
+        (
+            {"cuda": True, "why_not": ""},
+            "learned",
+            "a CUDA device and its weights can be downloaded, 881 MB; --system plain needs neither",
+        ),
     ],
 )
 def test_automatic_choice_says_why(registry, caplog, state, chosen, why):
@@ -58,6 +69,29 @@ def test_automatic_choice_says_why(registry, caplog, state, chosen, why):
     with caplog.at_level(logging.INFO, logger="talkhead"):
         assert choose.choose_system(Machine(), "render").name == chosen
     assert caplog.messages == [f"system for render: {chosen} ({why})"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "lacking"),
+    [
+        ({"articulation": 1.3}, "--articulation"),
+        ({"size": 1024}, "--size 1024"),
+        ({"pose_style": "lively"}, "--pose-style lively"),
+        ({"manner": "clip.mp4"}, "--reference for a manner of moving"),
+    ],
+)
+def test_what_a_learned_system_cannot_do_goes_to_the_built_in_one(registry, caplog, wishes, lacking):
+    registry.update(cuda=True, weights=True)
+    with caplog.at_level(logging.INFO, logger="talkhead"):
+        assert choose.choose_system(Machine(), "render", wishes=wishes).name == "plain"
+    assert caplog.messages == [f"system for render: plain (learned has no {lacking})"]
+
+
+def test_wishes_that_a_learned_system_can_follow(registry):
+    registry.update(cuda=True, weights=True)
+    wishes = {"articulation": None, "size": 256, "pose_style": "12", "blend": "poisson"}
+    assert choose.choose_system(Machine(), "render", wishes=wishes).name == "learned"
+    assert choose.choose_system(Machine(), "render", wishes=wishes | {"pose_style": "natural"}).name == "learned"
 
 
 def test_no_download_keeps_the_built_in_system(registry):
@@ -101,8 +135,8 @@ def test_options_a_system_does_not_have_are_refused(registry):
 
 def test_what_goes_with_a_system(registry):
     _, learned = choose.systems_for("render")
-    assert choose.partner(learned, "render", Machine()).name == "learned"
-    assert choose.partner(learned, "pose", Machine()).name == "learned"  # nobody else offers it
+    assert choose.partner(learned, "render").name == "learned"
+    assert choose.partner(learned, "pose").name == "learned"  # nobody else offers it
 
 
 def test_one_precision_only():

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 
+import talkhead
 from talkhead.coeffs.container import Coeffs
+from talkhead.enhance.config import EnhanceConfig
+from talkhead.enhance.enhancer import Enhancer
 from talkhead.errors import UsageError
 from talkhead.pipelines.config import RenderSettings
-from talkhead.pipelines.render import has_codes, one_frame, placed, readable, without_head
+from talkhead.pipelines.render import Enhanced, has_codes, one_frame, placed, readable, without_head
+from talkhead.protocols import Drive
 from talkhead.systems import info
 
 
@@ -57,3 +61,28 @@ def test_a_still_head():
     assert both.tensors().keys() == {"eyelid"}
     alone = without_head(coeffs(rot=rot, trans=rot))
     assert alone.relative == {"rot"} and not alone.rot.any() and alone.trans is None
+
+
+@pytest.mark.parametrize("name", ["extract", "audio2coeff", "pose", "edit", "render", "animate"])
+def test_a_misspelt_word_is_refused(name):
+    required = {"render": ("f", "m", "o"), "animate": ("f", "a", "o"), "edit": ("m", {})}.get(name, ("f",))
+    with pytest.raises(TypeError, match="devcie"):
+        getattr(talkhead, name)(*required, devcie="cpu")
+
+
+def test_an_enhanced_renderer_is_a_renderer():
+    class Grey:
+        size = (48, 32)
+
+        def rest_coeffs(self):
+            return coeffs(1, rot=np.zeros((1, 3), np.float32))
+
+        def render(self, drive):
+            for k in range(len(drive.coeffs)):
+                yield np.full((32, 48, 3), 10 * k, np.uint8)
+
+    twice = Enhanced(Grey(), Enhancer(EnhanceConfig(scale=2)), "largest")
+    assert twice.size == (96, 64)
+    assert len(twice.rest_coeffs()) == 1
+    frames = list(twice.render(Drive(coeffs=coeffs(3, rot=np.zeros((3, 3), np.float32)))))
+    assert [(frame.shape, int(frame[0, 0, 0])) for frame in frames] == [((64, 96, 3), 10 * k) for k in range(3)]

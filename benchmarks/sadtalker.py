@@ -146,13 +146,13 @@ def stages(checkpoint: Checkpoint, picture: Scene, device: torch.device, dtype: 
 def compare(checkpoint: Checkpoint, picture: Scene, device: torch.device, options: argparse.Namespace) -> list[Variant]:
     """The plain renderer and ours, frame by frame in turns."""
     plain = plain_renderer(checkpoint.config.renderer, checkpoint.part("generator.")).eval().to(device)
-    ways = {"plain": lambda: draw_plain(plain, picture)}
+    ways: dict[str, Callable[[], Tensor]] = {"plain": lambda: draw_plain(plain, picture)}
     for name, dtype in DTYPES.items():
         fast = load_renderer(checkpoint, device, dtype)
         ways[name] = drawing(fast, picture)
         if options.compile or device.type == "cuda":
             compiled = load_renderer(checkpoint, device, dtype)
-            compiled.decoder.compile(dynamic=False)  # type: ignore[no-untyped-call]
+            compiled.decoder.compile(dynamic=False)
             ways[f"{name}, compiled"] = drawing(compiled, picture)
     pictures = {name: way().float() for name, way in ways.items()}  # the first call also warms up
     times: dict[str, list[float]] = {name: [] for name in ways}

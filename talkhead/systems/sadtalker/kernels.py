@@ -63,13 +63,22 @@ class Kernel(nn.Module):
         Args:
             multiple: of which the numbers of rows are.
         """
+        for band, read, padding, kept in self.windows(x, multiple):
+            use(band, self.convolve(x[:, :, read], padding)[:, :, kept])
+
+    def windows(self, x: Tensor, multiple: int = 1) -> list[tuple[slice, slice, int, slice]]:
+        """Bands of rows of the output, the rows of `x` they need, how to pad those, and what of the result they are.
+
+        At a border both sides are padded, and what is too many on the inner one is not kept.
+        """
         n, reach = x.shape[2], self.padding[0]
+        found = []
         for band in bands_of(n, x[:, :1].numel() * (x.shape[1] + self.n_out), x.device, multiple):
             low, high = max(band.start - reach, 0), min(band.stop + reach, n)
-            if high - low == band.stop - band.start + 2 * reach:
-                use(band, self.convolve(x[:, :, low:high], 0))
-            else:  # at a border: padded on both sides, and what is too many on the inner one is cut off
-                use(band, self.convolve(x[:, :, low:high], reach)[:, :, band.start - low : band.stop - low])
+            is_inner = high - low == band.stop - band.start + 2 * reach
+            kept = slice(None) if is_inner else slice(band.start - low, band.stop - low)
+            found.append((band, slice(low, high), 0 if is_inner else reach, kept))
+        return found
 
     def convolve(self, x: Tensor, first_padding: int, first_stride: int = 1) -> Tensor:
         """As `forward`, with another padding and stride of the first axis after channels."""

@@ -27,12 +27,13 @@ class WinogradKernel(Kernel):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, ..., W) -> (B, n_out, ..., W)."""
+        windows = self.windows(x)
+        if len(windows) == 1 or x.shape[-1] % _TILE:
+            return self.convolve(x, self.padding[0])
         out = torch.empty((len(x), self.n_out, *x.shape[2:]), dtype=x.dtype, memory_format=MEMORY_FORMATS[x.ndim])
-
-        def put(rows: slice, band: Tensor) -> None:
-            out[:, :, rows] = band
-
-        self.bands(x, put)
+        for band, read, padding, kept in windows:
+            parts = self._parts(_inner_columns(x[:, :, read]), padding, 1)
+            _join([part[:, :, kept] for part in parts], out[:, :, band])
         return out
 
     def _keep(self, weight: Tensor) -> None:
@@ -43,7 +44,7 @@ class WinogradKernel(Kernel):
         width = x.shape[-1]
         if width % _TILE:
             x = channels_last(F.pad(x, (0, -width % _TILE)))
-        return self._of_columns([x[..., k::_TILE] for k in range(_TILE)], first_padding, first_stride)[..., :width]
+        return _joined(self._parts(_inner_columns(x), first_padding, first_stride))[..., :width]
 
     @staticmethod
     def columns_of_thirds(factor: int) -> int:
@@ -54,14 +55,14 @@ class WinogradKernel(Kernel):
         """Of what `ThirdsMap` makes of a map at `factor` times: every third row, from the top."""
         if factor != _TILE:
             return self.convolve(x, 0, 3)
-        return self._of_columns([x[..., k::3] for k in (0, 1, 1, 2)], 0, 3)
+        return _joined(self._parts([x[..., k::3] for k in (0, 1, 1, 2)], 0, 3))
 
-    def _of_columns(self, inner: list[Tensor], first_padding: int, first_stride: int) -> Tensor:
+    def _parts(self, inner: list[Tensor], first_padding: int, first_stride: int) -> list[Tensor]:
         # Columns 0 .. 5 of a tile start one before its outputs; 0 and 5 are those of the tiles beside it.
         columns = [inner[3][..., :-1], *inner, inner[0][..., 1:]]
         ones = [1] * (inner[0].ndim - 4)
         stride, padding = (first_stride, *ones, 1), (first_padding, *ones, 0)
-        return _joined(_products(self, "weight", columns, stride, padding, self.bias))
+        return _products(self, "weight", columns, stride, padding, self.bias)
 
 
 class WideWinogradKernel(Kernel):
@@ -140,10 +141,19 @@ def _products(
     return parts
 
 
+def _inner_columns(x: Tensor) -> list[Tensor]:
+    return [x[..., k::_TILE] for k in range(_TILE)]
+
+
 def _joined(parts: list[Tensor]) -> Tensor:
+    """The outputs of all tiles, (B, n_out, ..., 4 n_tiles), of their six products, which are used up."""
+    *sides, n_tiles = parts[0].shape
+    y = torch.empty((*sides, _TILE * n_tiles), dtype=parts[0].dtype, memory_format=MEMORY_FORMATS[parts[0].ndim])
+    return _join(parts, y)
+
+
+def _join(parts: list[Tensor], y: Tensor) -> Tensor:
     m0, m1, m2, m3, m4, m5 = parts
-    *sides, n_tiles = m0.shape
-    y = torch.empty((*sides, _TILE * n_tiles), dtype=m0.dtype, memory_format=MEMORY_FORMATS[m0.ndim])
     near, near_odd, far, far_odd = m1 + m2, m1.sub_(m2), m3 + m4, m3.sub_(m4)
     torch.add(m0, near, out=y[..., 0::_TILE]).add_(far)
     torch.add(near_odd, far_odd, alpha=2, out=y[..., 1::_TILE])

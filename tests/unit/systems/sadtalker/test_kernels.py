@@ -83,6 +83,7 @@ def test_bands_are_the_map_in_pieces(draws, make, multiple, size, monkeypatch):
     assert all(band.start % multiple == 0 for band in rows)
     assert (len(rows) > 1) == (size < 10**6)
     torch.testing.assert_close(torch.cat(parts, 2), kernel(x), atol=2e-5, rtol=0)
+    torch.testing.assert_close(kernel(x), kernel.convolve(x, 1), atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("unit", [ConvUnit(3, 4, slope=0.2), ConvUnit(3, 4, ndim=3, kernel=1), UpUnit(3, 4, ndim=3)])

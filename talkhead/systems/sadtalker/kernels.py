@@ -32,7 +32,7 @@ class Kernel(nn.Module):
     """A convolution with constant weights, same size, 2-D or 3-D, channels last in memory.
 
     Args:
-        weight: (n_out, n_in, ...), odd sides. bias: (n_out,) or None.
+        weight: (n_out, n_in, ...), sides odd but for `convolve`. bias: (n_out,) or None.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:

@@ -157,9 +157,8 @@ class FastMotion(nn.Module):
     def _motions(self, source: EncodedSource, kp_driving: Tensor) -> Tensor:
         b, k = kp_driving.shape[:2]
         n_looked, *sides = source.compressed.shape[1:]
-        x = source.heat.new_empty(
-            b, *sides, k + 1, 1 + n_looked, dtype=self.occlusion.weight.dtype
-        )  # channels innermost
+        # Channels innermost, as the convolutions read them.
+        x = source.heat.new_empty(b, *sides, k + 1, 1 + n_looked, dtype=self.occlusion.weight.dtype)
         x[..., 0, 0] = 0
         x[..., 0, 1:] = source.still.movedim(1, -1)
         x[..., 1:, 0] = (separable_heat(kp_driving, sides) - source.heat).movedim(1, -1)
@@ -168,7 +167,7 @@ class FastMotion(nn.Module):
 
 
 class FastHourglass(nn.Module):
-    """`Hourglass3d` whose concatenations are written in place."""
+    """`Hourglass3d`, batch norms folded, small maps read where they are enlarged."""
 
     def __init__(self, plain: Hourglass3d, make: type[Kernel]) -> None:
         super().__init__()

@@ -48,6 +48,12 @@ def recipe():
     return _module(TESTS / "recipe.py")
 
 
+@pytest.fixture(scope="session")
+def records():
+    """state_dicts.json: network -> what its published file holds."""
+    return json.loads((GOLDEN / "state_dicts.json").read_text())["networks"]
+
+
 @pytest.fixture
 def assert_close(request):
     """`assert_close(found, recorded, max_abs, metric)`; `--parity-table` lists what it saw."""

@@ -21,9 +21,7 @@ BACKGROUND_WEIGHTS: dict[str, str] = {
     "realesrgan-x2": "realesrgan-x2plus",
     "realesrgan-general": "realesr-general-x4v3",
 }
-"""Networks that enlarge whole pictures, and their entries; the first is what a bare `--enhance-background` means."""
-
-DEFAULT_BACKGROUND = next(iter(BACKGROUND_WEIGHTS))
+"""Networks that enlarge whole pictures, and their entries."""
 
 ENLARGED_UP_TO = 512
 """Frames whose longer side is at most this many pixels come out at twice their size, as the published tool does with

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from talkhead.audio.phonemes import PhonemeSet
 from talkhead.errors import UsageError
 from talkhead.pipelines.audio2coeff import Phonemes, Speaking, expression_of
-from talkhead.pipelines.choose import choose_system, partner
+from talkhead.pipelines.choose import Wishes, choose_system, partner
 from talkhead.pipelines.config import DEFAULTS, Job, RenderKeywords, RenderSettings, Result, check_options
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_source, open_speech
 from talkhead.pipelines.outputs import check_destination
@@ -40,9 +40,9 @@ def animate(
     reference: Motion | None = None,
     ref_pose: Motion | None = None,
     ref_eyeblink: Motion | None = None,
-    yaw: str | None = None,
-    pitch: str | None = None,
-    roll: str | None = None,
+    yaw: str | float | None = None,
+    pitch: str | float | None = None,
+    roll: str | float | None = None,
     **words: Unpack[RenderKeywords],
 ) -> Result:
     """Make a photo speak.
@@ -73,14 +73,18 @@ def animate(
     speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript, ref_eyeblink)
     moving = Moving(style=pose_style, scale=pose_scale, ref_pose=ref_pose)
     progress = settings.progress or NoProgress()
-    wishes = speaking.wishes() | moving.wishes() | {"manner": reference, **picture_wishes(settings)}
+    wishes: Wishes = {
+        "render": picture_wishes(settings),
+        "audio2coeff": speaking.wishes(),
+        "pose": moving.wishes() | {"manner": reference},
+    }
     chosen = choose_system(settings.machine, "render", wishes=wishes)
     if reference is not None and "manner" not in partner(chosen, "pose").understands:
         raise UsageError(
             f"{chosen.name} learns no manner of moving from a clip",
             hint="--ref-pose takes a clip's head motion as it is; --pose-style has ready manners",
         )
-    angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
+    angles = {name: None if a is None else str(a) for name, a in (("yaw", yaw), ("pitch", pitch), ("roll", roll))}
     with open_speech(audio) as opened:
         source = open_source(face, settings.face_choice)
         renderer = open_renderer(chosen, source, settings, turned_by(chosen, angles))

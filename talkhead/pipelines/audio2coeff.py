@@ -68,7 +68,7 @@ def audio2coeff(
     check_coeff_output(output, overwrite=overwrite, inputs=[audio, ref_eyeblink, reference, phonemes, transcript])
     speaking = Speaking.of(exp_scale, articulation, blinks, phonemes, phoneme_set, transcript, ref_eyeblink)
     job = Job(machine=Machine.of({**machine, "is_dry": dry_run}), fps=fps, seed=seed, progress=progress or NoProgress())
-    chosen = choose_system(job.machine, "audio2coeff", wishes=speaking.wishes())
+    chosen = choose_system(job.machine, "audio2coeff", wishes={"audio2coeff": speaking.wishes()})
     own = None
     if "face" in chosen.understands:
         own = None if reference is None else open_reference(reference, fps, chosen, job.machine, needs=("exp",))

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 # Stages for which `auto` prefers a learned system; what a photo is measured by stays the built-in way, which knows
 # eyelids and gaze, unless a space is asked for.
+Wishes = Mapping[Stage, Mapping[str, Any]]
+"""What of each stage not every system can do; see `SystemInfo.lacks`."""
+
 _LEARNED_STAGES = ("audio2coeff", "pose", "render", "reenact")
 
 
@@ -28,7 +31,7 @@ def systems_for(stage: Stage) -> list[SystemInfo]:
 
 
 def choose_system(
-    machine: Machine, stage: Stage, *, space: str | None = None, wishes: Mapping[str, Any] | None = None
+    machine: Machine, stage: Stage, *, space: str | None = None, wishes: Wishes | None = None
 ) -> SystemInfo:
     """The system for a stage.
 
@@ -38,7 +41,7 @@ def choose_system(
 
     Args:
         machine: who is asked for, and what may be done for it. stage: what is to be done. space: of the codes that are
-            read or wanted. wishes: what not every system can do; see `SystemInfo.lacks`.
+            read or wanted. wishes: of this stage, and of those that go with it.
     Raises:
         UsageError: unknown name, or a system that does not offer the stage.
     """
@@ -57,9 +60,7 @@ def choose_system(
     return chosen
 
 
-def _automatic(
-    offered: list[SystemInfo], stage: Stage, machine: Machine, wishes: Mapping[str, Any]
-) -> tuple[SystemInfo, str]:
+def _automatic(offered: list[SystemInfo], stage: Stage, machine: Machine, wishes: Wishes) -> tuple[SystemInfo, str]:
     """The automatic choice among `offered`, and its reason."""
     built_in = [s for s in offered if not s.weights]
     learned = [s for s in offered if s.weights]
@@ -69,9 +70,9 @@ def _automatic(
         return built_in[0], "needs no weights"
     if built_in and not _is_cuda(machine.device):
         return built_in[0], f"no CUDA device; --system {learned[0].name} would run here too, but slowly"
-    able = [s for s in learned if not s.lacks(wishes)]
+    able = [s for s in learned if not _lacking(s, wishes)]
     if built_in and not able:
-        return built_in[0], f"{learned[0].name} has no {learned[0].lacks(wishes)}"
+        return built_in[0], _lacking(learned[0], wishes)
     system = next((s for s in able if has_weights(s)), (able or learned)[0])
     if not built_in:
         return system, "the only one that can do this"
@@ -82,6 +83,15 @@ def _automatic(
     if not why_not:
         return system, f"a CUDA device and its weights can be downloaded, {size}; {other}"
     return built_in[0], f"{system.name} has no weights here: {why_not}; talkhead weights pull {system.name}"
+
+
+def _lacking(system: SystemInfo, wishes: Wishes) -> str:
+    """Which wish a system, or what goes with it, cannot follow; empty: none."""
+    for stage, words in wishes.items():
+        doer = partner(system, stage)
+        if missing := doer.lacks(words):
+            return f"{doer.name} has no {missing}"
+    return ""
 
 
 def _to_download(system: SystemInfo, machine: Machine) -> tuple[str, str]:

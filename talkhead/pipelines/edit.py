@@ -73,7 +73,7 @@ def edit_photo(
     settings = RenderSettings.of(words)
     kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, settings.face_choice])
     changes = as_edits(edits)
-    chosen = choose_system(settings.machine, "render", wishes=picture_wishes(settings))
+    chosen = choose_system(settings.machine, "render", wishes={"render": picture_wishes(settings)})
     source = open_source(face, settings.face_choice)
     renderer = open_renderer(chosen, source, settings)
     own = own_coeffs(renderer, source, chosen, settings.machine, fps)

@@ -52,7 +52,7 @@ def pose(
     check_coeff_output(output, overwrite=overwrite, inputs=[audio, reference, ref_pose])
     job = Job(machine=Machine.of({**machine, "is_dry": dry_run}), fps=fps, seed=seed, progress=progress or NoProgress())
     moving = Moving(style=pose_style, scale=pose_scale, ref_pose=ref_pose)
-    chosen = choose_system(job.machine, "pose", wishes=moving.wishes())
+    chosen = choose_system(job.machine, "pose", wishes={"pose": moving.wishes()})
     if reference is not None and ref_pose is not None and "face" not in chosen.understands:
         raise UsageError("reference and ref_pose both say how the head moves; give one")
     with open_speech(audio) as opened:

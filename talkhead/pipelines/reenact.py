@@ -52,7 +52,7 @@ def reenact(
     if kind == "picture":
         raise UsageError(f"reenact makes a video, but {output} is a picture", hint="end the name in .mp4")
     progress = settings.progress or NoProgress()
-    chosen = choose_system(settings.machine, "reenact", wishes=picture_wishes(settings))
+    chosen = choose_system(settings.machine, "reenact", wishes={"render": picture_wishes(settings)})
     info = probe(driving)
     source = open_source(face, settings.face_choice)
     sound = Path(audio) if audio is not None else Path(driving) if info.has_audio else None

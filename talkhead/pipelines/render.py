@@ -46,9 +46,9 @@ def render(
     frame: int | None = None,
     still: bool = False,
     exp_scale: float = DEFAULTS.exp_scale,
-    yaw: str | None = None,
-    pitch: str | None = None,
-    roll: str | None = None,
+    yaw: str | float | None = None,
+    pitch: str | float | None = None,
+    roll: str | float | None = None,
     **words: Unpack[RenderKeywords],
 ) -> Result:
     """Move a photo by coefficients.
@@ -73,9 +73,9 @@ def render(
     check_scale("exp_scale", exp_scale)
     coeffs = one_frame(read_motion(motion), kind, frame)
     space = coeffs.space if has_codes(coeffs) else None
-    chosen = choose_system(settings.machine, "render", space=space, wishes=picture_wishes(settings))
+    chosen = choose_system(settings.machine, "render", space=space, wishes={"render": picture_wishes(settings)})
     source = open_source(face, settings.face_choice)
-    angles = {"yaw": yaw, "pitch": pitch, "roll": roll}
+    angles = {name: None if a is None else str(a) for name, a in (("yaw", yaw), ("pitch", pitch), ("roll", roll))}
     renderer = open_renderer(chosen, source, settings, turned_by(chosen, angles))
     coeffs = shaped(readable(coeffs, chosen, settings, source), still, exp_scale)
     coeffs = turned(fitted_to(coeffs, source, chosen, settings.machine), chosen, angles)

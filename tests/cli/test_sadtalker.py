@@ -130,6 +130,10 @@ def test_references(run_cli, tmp_path, face, speech, animated_clip):
     plain = talkhead.audio2coeff(speech, system="sadtalker", device="cpu", reference=face)
     looked = talkhead.audio2coeff(speech, system="sadtalker", device="cpu", reference=face, ref_eyeblink=animated_clip)
     assert np.abs(plain.exp - looked.exp).max() > 1e-3
+    words = {"system": "sadtalker", "device": "cpu", "reference": face, "pose_style": "still"}
+    taken = talkhead.pose(speech, ref_pose=animated_clip, **words)
+    clip = talkhead.extract(animated_clip, system="sadtalker", device="cpu")
+    np.testing.assert_allclose(taken.rot[: len(clip)], (clip.rot - clip.rot[0])[: len(taken)], atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +155,12 @@ def test_reenact(run_cli, tmp_path, face, animated_clip):
 
 def test_edits_of_a_photo(run_cli, tmp_path, face):
     out = tmp_path / "out.png"
-    result = run_cli("edit", face, "--exp-pc1", "2", "--yaw+=10", "-o", out, *SYSTEM)
-    assert result.code == 0, result.stderr
+    as_it_is = tmp_path / "as_it_is.png"
+    for words, path in ((("--exp-pc1", "2", "--yaw+=10"), out), (("--exp-pc1", "+=0"), as_it_is)):
+        result = run_cli("edit", face, *words, "-o", path, "--no-mark", *SYSTEM)
+        assert result.code == 0, result.stderr
+    with Image.open(out) as edited, Image.open(as_it_is) as plain:
+        assert np.abs(np.asarray(edited).astype(int) - np.asarray(plain)).mean() > 0.2
     assert_refused(run_cli("edit", face, "--smile", "1", "-o", tmp_path / "no.png", *SYSTEM), 2, "bfm")
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from talkhead.coeffs.bfm import SIDE, SPACE, scale_of_depth
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import ALIGNMENT
-from talkhead.systems.sadtalker.config import N_ALIGN, N_EXP, N_POSE
+from talkhead.systems.sadtalker.config import N_EXP, N_POSE
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,6 @@ F64 = npt.NDArray[np.float64]
 Regress = Callable[["Tensor"], "Tensor"]
 """The regressor: pictures (B, 3, 224, 224) in [0, 1] -> (B, 257)."""
 
-N_ROW = N_EXP + N_POSE + N_ALIGN
 _POSE, _TRANS, _ALIGN = N_EXP, N_EXP + 3, N_EXP + N_POSE
 
 

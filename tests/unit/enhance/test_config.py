@@ -2,7 +2,7 @@
 
 import pytest
 
-from talkhead.enhance.config import BACKGROUND_WEIGHTS, DEFAULT_BACKGROUND, FACE_WEIGHTS, EnhanceConfig
+from talkhead.enhance.config import BACKGROUND_WEIGHTS, FACE_WEIGHTS, EnhanceConfig
 from talkhead.errors import UsageError
 from talkhead.weights.manifest import load_manifest
 
@@ -33,7 +33,7 @@ def test_small_frames_are_doubled_and_large_ones_kept():
 def test_only_what_is_used_is_needed():
     assert EnhanceConfig(faces="gfpgan").weights == ("gfpgan-v1.4",)
     assert EnhanceConfig(faces="gfpgan", strength=0).weights == ()
-    both = EnhanceConfig(faces="restoreformer", background=DEFAULT_BACKGROUND)
+    both = EnhanceConfig(faces="restoreformer", background="realesrgan-x2")
     assert both.weights == ("restoreformer", "realesrgan-x2plus")
 
 

@@ -83,15 +83,26 @@ def test_automatic_choice_says_why(registry, caplog, state, chosen, why):
 def test_what_a_learned_system_cannot_do_goes_to_the_built_in_one(registry, caplog, wishes, lacking):
     registry.update(cuda=True, weights=True)
     with caplog.at_level(logging.INFO, logger="talkhead"):
-        assert choose.choose_system(Machine(), "render", wishes=wishes).name == "plain"
+        assert choose.choose_system(Machine(), "render", wishes={"render": wishes}).name == "plain"
     assert caplog.messages == [f"system for render: plain (learned has no {lacking})"]
 
 
 def test_wishes_that_a_learned_system_can_follow(registry):
     registry.update(cuda=True, weights=True)
     wishes = {"articulation": None, "size": 256, "pose_style": "12", "blend": "poisson"}
-    assert choose.choose_system(Machine(), "render", wishes=wishes).name == "learned"
-    assert choose.choose_system(Machine(), "render", wishes=wishes | {"pose_style": "natural"}).name == "learned"
+    assert choose.choose_system(Machine(), "render", wishes={"render": wishes}).name == "learned"
+    wishes["pose_style"] = "natural"
+    assert choose.choose_system(Machine(), "render", wishes={"render": wishes}).name == "learned"
+
+
+def test_wishes_are_for_the_system_that_does_the_stage(registry, monkeypatch):
+    speaker = system("speaker", stages=("pose",), styles=("lively",))
+    systems = {name: choose.info(name) for name in choose.NAMES} | {"speaker": speaker}
+    monkeypatch.setattr(choose, "NAMES", tuple(systems))
+    monkeypatch.setattr(choose, "info", systems.__getitem__)
+    registry.update(cuda=True, weights=True)
+    assert choose.choose_system(Machine(), "render", wishes={"pose": {"pose_style": "lively"}}).name == "learned"
+    assert choose.choose_system(Machine(), "render", wishes={"pose": {"pose_style": "calm"}}).name == "plain"
 
 
 def test_no_download_keeps_the_built_in_system(registry):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 Grade = Literal["exact", "paper", "paper-like", "proxy", "unverified"]
 """How near a number is to its published definition. `exact`: a closed formula. `paper`: the paper's own network.
@@ -48,6 +48,17 @@ class Measurement:
             raise ValueError(f"{self.name} is {self.value}; a value that does not exist is None")
 
 
+def measurement_of(value: float, why_not: str, **fields: Any) -> Measurement:
+    """A measurement of a number that may not exist.
+
+    Args:
+        value: NaN and infinity become None. why_not: the reason that is then given.
+        fields: the other attributes.
+    """
+    exists = math.isfinite(value)
+    return Measurement(value=float(value) if exists else None, reason="" if exists else why_not, **fields)
+
+
 def mean_over_clips(clips: Sequence[Measurement]) -> Measurement:
     """The mean of one measurement over clips, each clip counting alike; clips without a value are left out.
 
@@ -67,3 +78,19 @@ def mean_over_clips(clips: Sequence[Measurement]) -> Measurement:
         n_clips=len(valued),
         params={key: value for key, value in clips[0].params.items() if all(m.params.get(key) == value for m in clips)},
     )
+
+
+def mean_over_frames(clips: Sequence[Measurement]) -> Measurement:
+    """The mean of one measurement over the frames of all clips, which counts long clips more (HeadGAN, section 4).
+
+    For means over frames only: see `pixels.pooled_psnr` for the one that is not.
+
+    Raises:
+        ValueError: as `mean_over_clips`.
+    """
+    mean = mean_over_clips(clips)
+    valued = [(clip.value, clip.n_frames) for clip in clips if clip.value is not None and clip.n_frames]
+    if not valued:
+        return mean
+    value = math.fsum(value * n for value, n in valued) / sum(n for _, n in valued)
+    return replace(mean, value=value, params={**mean.params, "pool": "frames"})

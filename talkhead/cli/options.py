@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
@@ -450,10 +451,13 @@ def refuse_terminal(output: str) -> None:
 
 def report_result(reporter: Reporter, result: Result) -> None:
     """One line about a video, a picture or a folder."""
+    from talkhead.pipelines.outputs import PICTURE_SUFFIXES
+
     width, height = result.size or (0, 0)
     made = "" if result.written else "would write "
-    length = f", {counted(result.n_frames)} at {result.fps:g} fps, {result.duration_s:.2f} s"
-    text = f"{made}{result.output}: {width}x{height}{length if result.n_frames > 1 else ''}, {result.system}"
+    is_picture = Path(result.output).suffix.lower() in PICTURE_SUFFIXES
+    length = "" if is_picture else f", {counted(result.n_frames)} at {result.fps:g} fps, {result.duration_s:.2f} s"
+    text = f"{made}{result.output}: {width}x{height}{length}, {result.system}"
     reporter.result(text, **result.as_dict())
 
 

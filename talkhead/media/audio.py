@@ -131,7 +131,7 @@ class Waveform:
     Attributes:
         samples: (S,) float32 in [-1, 1], mono. sample_rate: Hz.
     Raises:
-        ShapeError: `samples` is not one row. MediaError: it is empty or not finite.
+        ShapeError: `samples` is not one row. MediaError: it is empty or not finite. UsageError: no such rate.
     """
 
     samples: F32
@@ -144,6 +144,8 @@ class Waveform:
             raise MediaError("the sound is empty")
         if not np.isfinite(self.samples).all():
             raise MediaError("the sound has values that are not finite")
+        if not 1000 <= self.sample_rate <= 768000:
+            raise UsageError(f"sample_rate is {self.sample_rate}, expected 1000 to 768000 Hz")
 
     @property
     def duration_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from talkhead.pipelines.config import Machine
 from talkhead.pipelines.inputs import Motion, name_of, read_motion
 from talkhead.protocols import SystemInfo
 
+POSE_SPACE = "pose"  # rotations and translations mean the same in every space
 _TURN_S = 0.6  # a head played to and fro takes this long to turn back
 _JOIN_S, _JOIN_WITHIN_S = 0.3, 4.0  # eyelids: calm time around a join, and how far from the clip's ends it may lie
 _LOSS = 0.1  # leaving out as much of the clip as a join takes is as bad as this much closure at the join
@@ -23,15 +25,23 @@ _HOW_TO_MAKE = "give a clip of a face, or make coefficients of one: talkhead ext
 
 
 def open_reference(
-    reference: Motion, fps: float, system: SystemInfo | None = None, machine: Machine | None = None
+    reference: Motion,
+    fps: float,
+    system: SystemInfo | None = None,
+    machine: Machine | None = None,
+    *,
+    needs: Sequence[str] = (),
+    absolute: bool = True,
 ) -> Coeffs:
     """Motion to learn from or to borrow: coefficients, or a photo or video that is measured first.
 
     Args:
         reference: coefficients, a coefficient file, or a picture or video. fps: rate to bring it to.
         system: whose space the codes shall be in; None leaves them. machine: where that system computes.
+        needs: tracks that must be there. absolute: and say how a face is, not how it differs from another.
     Raises:
         MediaError: neither. FaceNotFoundError: nobody in the video. UsageError: codes nobody can convert.
+        CoeffFileError: `needs` is not in it.
     """
     from talkhead.coeffs.retime import resample
     from talkhead.pipelines.extract import extract, looks_like_media
@@ -42,6 +52,7 @@ def open_reference(
         words = {f.name: getattr(machine, f.name) for f in fields(machine)}
         return extract(reference, fps=fps, **(words | {"system": system.name if system and offers else "auto"}))
     coeffs = read_motion(reference)
+    _check_tracks(coeffs, needs, absolute, name_of(reference))
     if system is not None and (coeffs.exp is not None or coeffs.id is not None) and not system.reads(coeffs.space):
         from talkhead.pipelines.convert import in_space
 
@@ -49,6 +60,14 @@ def open_reference(
             coeffs, system.spaces[0], device=machine.device, dtype=machine.dtype, weights=weights_for(machine)
         )
     return coeffs if coeffs.fps == fps else resample(coeffs, fps)
+
+
+def _check_tracks(coeffs: Coeffs, needs: Sequence[str], absolute: bool, name: str | None) -> None:
+    for track in needs:
+        if getattr(coeffs, track) is None:
+            raise CoeffFileError(f"{name} has no {track} track", hint=_HOW_TO_MAKE)
+        if absolute and track in coeffs.relative:
+            raise CoeffFileError(f"{name}: {track} says how a face moves, not how it is", hint=_HOW_TO_MAKE)
 
 
 def borrowed_eyelids(reference: Motion, n_frames: int, fps: float) -> npt.NDArray[np.float32]:
@@ -102,7 +121,7 @@ def borrowed_pose(reference: Motion, n_frames: int, fps: float) -> Coeffs:
     }
     if not kept:
         raise CoeffFileError(f"{name_of(reference)} has no rot or trans track", hint=_HOW_TO_MAKE)
-    coeffs = Coeffs(space=coeffs.space, fps=fps, n_frames=n_frames, relative=coeffs.relative & set(kept), **kept)
+    coeffs = Coeffs(space=POSE_SPACE, fps=fps, n_frames=n_frames, relative=coeffs.relative & set(kept), **kept)
     changes = {}
     if coeffs.rot is not None and "rot" not in coeffs.relative:
         turns = euler_to_matrix(coeffs.rot)

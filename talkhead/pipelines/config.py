@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast, get_args
 
@@ -73,8 +74,8 @@ def check_options(
             raise UsageError(f"{name} is {word!r}, expected {' or '.join(choices)}")
     if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
         raise UsageError(f"size is {size}, expected {MIN_SIZE} to {MAX_SIZE} pixels")
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed is {seed}, expected 0 to {MAX_SEED}")
+    if not (isinstance(seed, Integral) and 0 <= seed <= MAX_SEED):
+        raise UsageError(f"seed is {seed}, expected a whole number from 0 to {MAX_SEED}")
     if not 0 <= pose_scale <= MAX_POSE_SCALE:
         raise UsageError(f"pose_scale is {pose_scale:g}, expected 0 to {MAX_POSE_SCALE:g}")
 
@@ -229,9 +230,9 @@ class RenderSettings:
         Raises:
             TypeError: a word that is none of them. UsageError: see above.
         """
-        machine = {f.name: words[f.name] for f in fields(Machine) if f.name in words}
-        machine["is_dry"] = words.get("dry_run", False)
-        return cls(machine=Machine.of(machine), **{key: value for key, value in words.items() if key not in machine})
+        machine = {name: words[name] for name in MachineKeywords.__annotations__ if name in words}
+        rest = {key: value for key, value in words.items() if key not in machine}
+        return cls(machine=Machine.of({**machine, "is_dry": rest.get("dry_run", False)}), **rest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead import __version__
+from talkhead.coeffs.bfm import N_EXP
+from talkhead.coeffs.bfm import SPACE as BFM
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import read_coeffs
-from talkhead.coeffs.layout import Space
+from talkhead.coeffs.layout import Space, space_family
 from talkhead.errors import CoeffFileError, MediaError, UsageError
 from talkhead.protocols import Source, Speech
 
@@ -86,6 +88,18 @@ def open_speech(audio: Audio) -> Iterator[OpenSpeech]:
         yield OpenSpeech(speech=audio, path=None)
 
 
+def check_sound(path: PathLike | None) -> None:
+    """Refuse a sound track that cannot be read, before any work; None is none.
+
+    Raises:
+        MediaError: unreadable, damaged, or without sound.
+    """
+    from talkhead.media.audio import AudioStream
+
+    if path is not None:
+        AudioStream(path)
+
+
 def full_scale(samples: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Samples with full scale 1; whole numbers are what sound files hold (int16 from -32768, uint8 about 128)."""
     given = np.asarray(samples)
@@ -122,7 +136,10 @@ def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
 def _read_one(path: str | Path) -> Coeffs:
     from talkhead.coeffs.neighbours import import_neighbour, is_neighbour
 
-    return import_neighbour(path, known_space()) if is_neighbour(path) else read_coeffs(path)
+    coeffs = import_neighbour(path, known_space()) if is_neighbour(path) else read_coeffs(path)
+    if coeffs.exp is not None and space_family(coeffs.space) == BFM and coeffs.exp.shape[1] != N_EXP:
+        raise CoeffFileError(f"{path}: exp is {coeffs.exp.shape[1]} codes of space {coeffs.space}, which has {N_EXP}")
+    return coeffs
 
 
 def _mention_others(pixels: npt.NDArray[np.uint8], name: str) -> None:

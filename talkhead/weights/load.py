@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 from talkhead.errors import InputError, WeightsError
 from talkhead.files import atomic_output
@@ -141,8 +142,10 @@ def _unpickled(path: Path) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - torch raises what its many readers raise
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise WeightsError(f"{path} cannot be read as plain tensors, and nothing else is: {said[0][:160]}") from error
+        log.debug("%s: %s", path, error)
+        # Its own words speak of settings that would run the code.
+        what = "holds more than plain tensors, and is not read" if is_zipfile(path) else "is no archive of tensors"
+        raise WeightsError(f"{path} {what}") from error
 
 
 def _tensors(entry: WeightFile, path: Path) -> Iterator[tuple[str, Any]]:

@@ -16,6 +16,7 @@ N_EXP, N_POSE, N_ALIGN = 64, 6, 3
 
 Preprocess = Literal["crop", "extcrop", "resize", "full", "extfull"]
 Blend = Literal["feather", "poisson"]
+ANGLES = ("yaw", "pitch", "roll")  # that options can set
 RENDER_SIZES = (256, 512)  # pixels, of the published renderers
 
 

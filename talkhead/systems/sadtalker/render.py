@@ -124,7 +124,7 @@ def driven_rows(coeffs: Coeffs, source: F32, width: int) -> F32:
     if coeffs.exp is not None and (space_family(coeffs.space) != SPACE or coeffs.exp.shape[1] != N_EXP):
         raise CoeffFileError(
             f"exp is {coeffs.exp.shape[1]} codes of space {coeffs.space}, sadtalker reads {N_EXP} of {SPACE}",
-            hint=f"convert them with edit --space {SPACE}",
+            hint=None if space_family(coeffs.space) == SPACE else f"convert them with edit --space {SPACE}",
         )
     unused = [name for name in _UNUSED if getattr(coeffs, name) is not None]
     if unused:

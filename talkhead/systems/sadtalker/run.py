@@ -6,12 +6,15 @@ place every keypoint. `dtype` is the number format of the networks that draw.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from talkhead.device import resolve_device, resolve_dtype
 from talkhead.protocols import AudioToCoeffs, AudioToPose, Extractor, RendererFactory, Source, Weights
-from talkhead.systems.sadtalker.config import RENDER_SIZES, Preprocess, RenderOptions
+from talkhead.systems.sadtalker.config import ANGLES, RENDER_SIZES, Preprocess, RenderOptions
 from talkhead.systems.sadtalker.convert import Checkpoint
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +78,10 @@ def build_render(weights: Weights, device: str = "auto", dtype: str = "auto") ->
     def prepare(source: Source, *, framing: str | None = None, **words: Any) -> SadTalkerRenderer:
         if framing is not None:
             words.setdefault("preprocess", _PREPROCESS_OF[framing])
-        return _renderer(source, RenderOptions(**words), weights, place, number)
+        options = RenderOptions(**words)
+        if "blend" in words and not options.is_pasted:
+            log.warning("--blend changes nothing: with %s nothing is pasted back into the photo", options.mode)
+        return _renderer(source, options, weights, place, number)
 
     return prepare
 
@@ -86,8 +92,10 @@ def _renderer(
     from talkhead.systems.sadtalker.load_motion import load_regressor
     from talkhead.systems.sadtalker.load_renderer import load_keypoints, load_renderer
     from talkhead.systems.sadtalker.photo import prepare
-    from talkhead.systems.sadtalker.render import DrawingNetworks, SadTalkerRenderer
+    from talkhead.systems.sadtalker.render import DrawingNetworks, SadTalkerRenderer, angle_track
 
+    for name in ANGLES:  # before any work
+        angle_track(getattr(options, name), 1, name)
     checkpoint = Checkpoint.open(weights(_name(options.side)))
     photo = prepare(source, options, load_regressor(checkpoint, device), device=device)
     networks = DrawingNetworks(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from talkhead.audio.framing import BLOCK_S, SAMPLE_RATE, Speech, speech_samples
 from talkhead.audio.mel import N_MELS, STEPS_PER_SECOND, mel_blocks
+from talkhead.audio.prosody import STEPS_PER_SECOND as LEVELS_PER_SECOND
+from talkhead.audio.prosody import find_speech
 from talkhead.audio.windows import MEL_WINDOW, mel_windows
 from talkhead.errors import InputError, UsageError
 from talkhead.systems.sadtalker.config import FPS
 
+log = logging.getLogger(__name__)
 F32 = npt.NDArray[np.float32]
 
 SAMPLES_PER_FRAME = round(SAMPLE_RATE / FPS)
@@ -37,7 +42,7 @@ class Heard:
 
     @classmethod
     def of(cls, speech: Speech | None, duration_s: float | None = None) -> Heard:
-        """Read through the speech once to know its length.
+        """Read through the speech once to know its length; a warning is logged when nothing sounds like speech.
 
         Args:
             speech: mono speech of any rate. duration_s: of idleness, when there is none.
@@ -48,9 +53,14 @@ class Heard:
             if duration_s is None or not 0 < duration_s < np.inf:
                 raise UsageError("motion needs speech, or a duration above 0 without it")
             return cls(None, max(1, int(FPS * duration_s)), duration_s)
-        n_samples, rate = sum(len(block) for block in speech.blocks()), int(speech.sample_rate)
+        n_samples, rate, levels = 0, int(speech.sample_rate), []
+        for block in speech.blocks():
+            n_samples += len(block)
+            levels.append(_levels_db(block, rate))
         if not n_samples:
             raise InputError("the sound has no samples")
+        if not find_speech(np.concatenate(levels))[0].any():
+            log.warning("no speech found in %.3g s of sound: face and head idle", n_samples / rate)
         n_resampled = -(-n_samples * SAMPLE_RATE // rate)
         return cls(speech, max(1, n_resampled // SAMPLES_PER_FRAME), n_samples / rate)
 
@@ -66,6 +76,14 @@ class Heard:
             return
         whole = _WholeFrames(self.speech, self.n_frames * SAMPLES_PER_FRAME)
         yield from _windows(mel_blocks(whole), self.n_frames, chunk)
+
+
+def _levels_db(block: npt.NDArray[np.floating[Any]], rate: int) -> F32:
+    """Level of each whole hundredth of a second, at least one, full scale 0."""
+    step = max(1, min(round(rate / LEVELS_PER_SECOND), len(block)))
+    whole = np.nan_to_num(np.asarray(block[: len(block) // step * step], np.float64)).reshape(-1, step)
+    levels: F32 = (10 * np.log10(np.mean(whole**2, axis=1) + 1e-14)).astype(np.float32)
+    return levels
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,8 @@ def load_manifest() -> Manifest:
     try:
         return read_manifest(path)
     except InputError as error:
-        raise WeightsError(f"damaged manifest: {error.message}", hint="reinstall talkhead") from error
+        hint = f"{VARIABLE} names it" if os.environ.get(VARIABLE) else "reinstall talkhead"
+        raise WeightsError(f"damaged manifest: {error.message}", hint=hint) from error
 
 
 def megabytes(n_bytes: int) -> str:

@@ -143,3 +143,24 @@ def test_our_own_manifest_lists_every_bundled_file():
         entry.verify()
     data = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "data").glob("*") if path.is_file()}
     assert {entry.path for entry in manifest.bundled} == data
+
+
+def test_another_manifest_is_named_by_a_variable(tmp_path, monkeypatch):
+    path = write(tmp_path, files=[ENTRY])
+    for content, message, hint in (
+        (path.read_text(), None, None),
+        ("files: 3", "damaged manifest", module.VARIABLE),
+        (None, "there is no such file", None),
+    ):
+        path.unlink() if content is None else path.write_text(content)
+        monkeypatch.setenv(module.VARIABLE, str(path))
+        load_manifest.cache_clear()
+        try:
+            if message is None:
+                assert [entry.name for entry in load_manifest().files] == [ENTRY["name"]]
+                continue
+            with pytest.raises(WeightsError, match=message) as caught:
+                load_manifest()
+            assert hint is None or hint in caught.value.hint
+        finally:
+            load_manifest.cache_clear()

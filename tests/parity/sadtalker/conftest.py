@@ -56,6 +56,7 @@ def assert_close(request):
 
     def check(found, recorded, max_abs, rms=None):
         recorded = np.asarray(recorded, np.float64)
+        assert np.shape(found) == recorded.shape, np.shape(found)
         difference = np.asarray(found, np.float64) - recorded
         worst, mean = np.abs(difference).max(), np.sqrt((difference**2).mean())
         peak = np.abs(recorded).max()

@@ -2,7 +2,8 @@
 
 A track is one face followed through consecutive frames. Its crop shows the lower face large; position and size are
 smoothed by medians that see zeros beyond the ends, so that the first and last six crops are too small. Published scores
-have that, so ours do.
+have that, so ours do. Their boxes are those of the detector S3FD, which was trained on boxes from forehead to chin
+(WIDER FACE); `Landmarks.bbox` of the face mesh is such a box.
 """
 
 from __future__ import annotations

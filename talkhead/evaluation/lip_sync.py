@@ -30,8 +30,10 @@ RATE = 25
 SAMPLES_PER_FRAME = SAMPLE_RATE // RATE
 MAX_SHIFT = 15
 """Frames by which sound is moved either way."""
-N_FRAMES = 5  # of one feature
-N_ROWS, ROW_STEP = 20, 4  # of MFCC of one feature, and from one to the next
+N_FRAMES = 5
+"""Frames of the picture that SyncNet sees at once."""
+N_ROWS, ROW_STEP = 20, 4
+"""Rows of MFCC (10 ms each) that it hears at once, and from one window of sound to the next: a frame."""
 CONFIDENCE_MEDIAN = 9  # frames
 _EPS = 1e-6  # added to every difference, as the distance that the network was trained with has it
 _ROWS_AT_ONCE = 64

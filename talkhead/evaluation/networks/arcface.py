@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from talkhead.errors import EnvironmentProblem, ShapeError, WeightsError
-from talkhead.evaluation.networks.loading import Origin, load_network, origin_of
+from talkhead.evaluation.networks.loading import Origin, load_network, origin_of, tensor_of
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.topology import MOUTH_CORNERS
 from talkhead.weights.store import sha256_of
@@ -160,7 +160,7 @@ class IdentityEmbedder:
         if faces.shape[1:] != (SIDE, SIDE, 3) or faces.dtype != np.uint8:
             raise ShapeError("faces", faces.shape, f"(B, {SIDE}, {SIDE}, 3) uint8")
         with torch.inference_mode():
-            return self._run((torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5)
+            return self._run((tensor_of(faces).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5)
 
 
 def _similarity(points: F64, target: F64) -> F64:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from talkhead.errors import ShapeError
-from talkhead.evaluation.networks.loading import Origin, load_network
+from talkhead.evaluation.networks.loading import Origin, load_network, tensor_of
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.topology import BROW_A, BROW_B, CHIN
 
@@ -123,7 +123,7 @@ class HeadPoseEmbedder:
         """
         if faces.shape[1:] != (SIDE, SIDE, 3) or faces.dtype != np.uint8:
             raise ShapeError("faces", faces.shape, f"(B, {SIDE}, {SIDE}, 3) uint8")
-        shown = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255
+        shown = tensor_of(faces).permute(0, 3, 1, 2).float() / 255
         mean, deviation = (torch.tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
         with torch.inference_mode():
             given = ((shown - mean) / deviation).to(self._device, self._dtype)

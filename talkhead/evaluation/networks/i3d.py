@@ -5,7 +5,6 @@ It is published as TorchScript only, which is a program: nothing runs it before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from talkhead.errors import ShapeError, WeightsError
-from talkhead.evaluation.networks.loading import Origin, origin_of
+from talkhead.evaluation.networks.loading import Origin, origin_of, tensor_of
 from talkhead.weights.store import sha256_of
 
 U8 = npt.NDArray[np.uint8]
@@ -21,8 +20,6 @@ F32 = npt.NDArray[np.float32]
 
 ENTRIES = ("i3d-kinetics400",)
 N_FEATURES = 400
-WINDOW = 16
-"""Frames of a window; windows do not overlap."""
 LEAST_FRAMES = 10  # fewer, and the network's pooling has nothing left
 
 
@@ -65,7 +62,7 @@ class VideoEmbedder:
         """
         if clips.ndim != 5 or clips.shape[4] != 3 or clips.dtype != np.uint8 or clips.shape[1] < LEAST_FRAMES:
             raise ShapeError("clips", clips.shape, f"(B, {LEAST_FRAMES} or more, H, W, 3) uint8")
-        shown = torch.from_numpy(clips).permute(0, 4, 1, 2, 3).to(self._device, torch.float32)
+        shown = tensor_of(clips).permute(0, 4, 1, 2, 3).to(self._device, torch.float32)
         try:
             with torch.inference_mode():
                 features = self._network(shown, rescale=True, resize=True, return_features=True)
@@ -75,19 +72,3 @@ class VideoEmbedder:
         if tuple(features.shape) != (len(clips), N_FEATURES):
             raise WeightsError(f"{self.origin.name} gives {tuple(features.shape)}, I3D {(len(clips), N_FEATURES)}")
         return features.float().cpu().numpy()
-
-
-def windows(frames: Iterable[U8], length: int = WINDOW) -> Iterator[U8]:
-    """Windows of consecutive frames, (length, H, W, 3), that do not overlap; what remains at the end is left out.
-
-    Raises:
-        ShapeError: frames of different sizes.
-    """
-    held: list[U8] = []
-    for frame in frames:
-        if held and frame.shape != held[0].shape:
-            raise ShapeError("frame", frame.shape, f"{held[0].shape} as the ones before")
-        held.append(frame)
-        if len(held) == length:
-            yield np.stack(held)
-            held = []

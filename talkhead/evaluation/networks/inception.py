@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkhead.errors import ShapeError
-from talkhead.evaluation.networks.loading import Origin, load_network
+from talkhead.evaluation.networks.loading import Origin, load_network, tensor_of
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -150,7 +150,7 @@ class InceptionEmbedder:
         """
         if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
             raise ShapeError("frames", frames.shape, "(B, H, W, 3) uint8")
-        shown = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self._device, self._dtype) / 255
+        shown = tensor_of(frames).permute(0, 3, 1, 2).to(self._device, self._dtype) / 255
         with torch.inference_mode():
             return self._network(shown).float().cpu().numpy()
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from talkhead.errors import WeightsError
 from talkhead.evaluation.measurement import Grade
 from talkhead.weights.load import fill, read_tensors
@@ -47,6 +50,13 @@ def origin_of(path: Path, sha256: str, entries: Sequence[str]) -> Origin:
     """
     listed = {entry.sha256: entry.name for entry in load_manifest().files if entry.name in entries}
     return Origin(name=listed.get(sha256, path.name), sha256=sha256, is_published=sha256 in listed)
+
+
+def tensor_of(pictures: npt.NDArray[np.uint8]) -> Tensor:
+    """Pictures as a tensor: their own memory, or a copy where it is read-only or turned round."""
+    import torch
+
+    return torch.from_numpy(np.require(pictures, requirements=["C", "W"]))
 
 
 def load_network(

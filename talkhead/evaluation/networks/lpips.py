@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from talkhead.errors import ShapeError, UsageError
-from talkhead.evaluation.networks.loading import Origin, load_network
+from talkhead.evaluation.measurement import Grade
+from talkhead.evaluation.networks.loading import Origin, load_network, tensor_of
 
 U8 = npt.NDArray[np.uint8]
 F64 = npt.NDArray[np.float64]
@@ -105,6 +106,11 @@ class Lpips:
         self.origins = first, second
         self._device, self._dtype = device, getattr(torch, dtype)
 
+    @property
+    def grade(self) -> Grade:
+        """Of both files together."""
+        return "paper" if all(origin.is_published for origin in self.origins) else "unverified"
+
     def layers(self, a: U8, b: U8) -> F64:
         """Distances by layer.
 
@@ -129,7 +135,7 @@ class Lpips:
         return self.layers(a, b).sum(1)
 
     def _shown(self, frames: U8) -> Tensor:
-        return torch.from_numpy(frames).permute(0, 3, 1, 2).to(self._device, self._dtype) / 127.5 - 1
+        return tensor_of(frames).permute(0, 3, 1, 2).to(self._device, self._dtype) / 127.5 - 1
 
 
 def open_lpips(

@@ -15,18 +15,14 @@ from torch import Tensor, nn
 
 from talkhead.audio.mfcc import N_COEFFS
 from talkhead.errors import ShapeError
+from talkhead.evaluation.face_tracks import CROP_SIDE
+from talkhead.evaluation.lip_sync import N_FRAMES, N_ROWS, ROW_STEP
 from talkhead.evaluation.networks.loading import Origin, load_network
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 ENTRIES = ("syncnet-v2",)
-SIDE = 224
-"""Pixels of the pictures."""
-N_FRAMES = 5
-"""Frames that the network sees at once."""
-N_ROWS, ROW_STEP = 20, 4
-"""Rows of MFCC (10 ms each) of one window of sound, and from window to window: one frame at 25 per second."""
 N_FEATURES = 1024
 
 _RENAME = (
@@ -122,8 +118,8 @@ class SyncEmbedder:
         Raises:
             ShapeError: crops of another shape.
         """
-        if crops.shape[1:] != (SIDE, SIDE, 3) or crops.dtype != np.uint8 or len(crops) < N_FRAMES:
-            raise ShapeError("crops", crops.shape, f"({N_FRAMES} or more, {SIDE}, {SIDE}, 3) uint8")
+        if crops.shape[1:] != (CROP_SIDE, CROP_SIDE, 3) or crops.dtype != np.uint8 or len(crops) < N_FRAMES:
+            raise ShapeError("crops", crops.shape, f"({N_FRAMES} or more, {CROP_SIDE}, {CROP_SIDE}, 3) uint8")
         shown = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1])).to(self._device)  # trained on BGR, 0..255
         with torch.inference_mode():
             return self._given(self._network.pictures(shown.permute(3, 0, 1, 2)[None].to(self._dtype)))

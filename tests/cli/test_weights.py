@@ -22,9 +22,12 @@ def test_list_shows_the_files_of_every_system(run_cli, hub):
 
 
 def test_list_as_json(run_cli, hub):
-    (event,) = map(json.loads, run_cli("weights", "list", "sadtalker", "--json").stdout.splitlines())
+    (event,) = map(json.loads, run_cli("weights", "list", "sadtalker", "facexlib", "--json").stdout.splitlines())
     found = {one["name"]: one for one in event["weights"]}
-    assert len(found) == 7 and event["bundled"] == []
+    assert len(found) == 8 and event["bundled"] == []
+    assert found.keys() - {name for name in found if name.startswith("facexlib")} == {
+        "sadtalker-256", "sadtalker-512", "sadtalker-mapping-crop", "sadtalker-mapping-full", "bfm-front",
+    }  # fmt: skip
     assert found["sadtalker-256"]["state"] == "missing"
     assert found["facexlib-wflw-98"]["sha256"] == "unknown"
     assert found["sadtalker-512"]["sources"][0].startswith("https://huggingface.co/vinthony/")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import get_args
 
 import pytest
 
 from talkhead.cli import options
 from talkhead.errors import UsageError
+from talkhead.pipelines import config
 from talkhead.pipelines.config import (
     DEFAULTS,
     MAX_SIZE,
@@ -18,6 +20,7 @@ from talkhead.pipelines.config import (
     RenderSettings,
     check_options,
 )
+from talkhead.systems.sadtalker import config as sadtalker
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,11 @@ def test_options_of_commands_are_keywords_with_the_same_defaults():
     assert given.keys() == words_of(RenderKeywords) - {"progress"}
     assert len(picture) + len(names) == len(given)
     assert RenderSettings.of(given) == RenderSettings()
+
+
+@pytest.mark.parametrize("name", ["Framing", "Preprocess", "Blend", "MotionMode", "Codec"])
+def test_commands_functions_and_systems_know_the_same_words(name):
+    words = get_args(getattr(config, name))
+    assert tuple(one.value for one in getattr(options, name)) == words
+    if hasattr(sadtalker, name):
+        assert get_args(getattr(sadtalker, name)) == words

@@ -33,7 +33,7 @@ def command(
     blinks: options.Blinks = True,
     pose_style: options.PoseStyle = DEFAULTS.pose_style,
     pose_scale: options.PoseScale = DEFAULTS.pose_scale,
-    reference: options.Reference = None,
+    reference: options.Manner = None,
     ref_pose: options.RefPose = None,
     ref_eyeblink: options.RefEyeblink = None,
     yaw: options.Yaw = None,

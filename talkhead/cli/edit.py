@@ -70,7 +70,8 @@ def command(
         return
     if fps is not None:
         raise UsageError("--fps is for the video of a photo", hint=f"--retime {fps:g}fps changes coefficients")
-    machine = {name: words[name] for name in MachineKeywords.__annotations__ if name in words}
+    machine: dict[str, Any] = {name: words[name] for name in MachineKeywords.__annotations__ if name in words}
+    machine["is_dry"] = words["dry_run"]
     if words["dry_run"]:
         check_coeff_output(output, overwrite=words["overwrite"], inputs=files)
         coeffs = edit(files, changes, **machine)

@@ -34,7 +34,7 @@ def command(
 
     rate = options.parse_fps(fps)
     if dry_run:
-        return _report_plan(reporter, output, overwrite, face)
+        return _report_plan(reporter, output, overwrite, face, space, machine)
     options.refuse_terminal(output)
     coeffs = extract(
         face,
@@ -51,12 +51,18 @@ def command(
     return None
 
 
-def _report_plan(reporter: Reporter, output: str, overwrite: bool, face: str) -> None:
-    """The dry run, for this work is long: check input and output, say what would be done."""
+def _report_plan(
+    reporter: Reporter, output: str, overwrite: bool, face: str, space: str | None, machine: dict[str, Any]
+) -> None:
+    """The dry run, for this work is long: check input, output and who would work, say what would be done."""
+    from talkhead.pipelines.choose import build_extractor, choose_system
+    from talkhead.pipelines.config import Machine
     from talkhead.pipelines.outputs import check_coeff_output
     from talkhead.pipelines.plan import describe_face
 
     check_coeff_output(output, overwrite=overwrite, inputs=[face])
     found = describe_face(face)
+    dry = Machine.of({**machine, "is_dry": True})
+    build_extractor(choose_system(dry, "extract", space=space), dry)
     target = "standard output" if output == "-" else output
     reporter.result(f"would write {target}: {found}", output=output, written=False, input=found)

@@ -115,8 +115,8 @@ Size = Annotated[
         "--size",
         min=MIN_SIZE,
         max=MAX_SIZE,
-        help="Longer side in pixels.",
-        show_default="the photo's",
+        help="Longer side in pixels; sadtalker draws squares of 256 or 512.",
+        show_default="the photo's; sadtalker: 256",
         rich_help_panel=PICTURE,
     ),
 ]
@@ -173,7 +173,10 @@ EnhanceStrength = Annotated[
 EnhanceBackground = Annotated[
     str | None,
     typer.Option(
-        "--enhance-background", metavar="NAME", help="Upscale the rest of every frame too.", rich_help_panel=PICTURE
+        "--enhance-background",
+        metavar="NAME",
+        help="Upscale the rest of every frame too: realesrgan-x2, or realesrgan-general, which is faster.",
+        rich_help_panel=PICTURE,
     ),
 ]
 NoDownload = Annotated[
@@ -273,6 +276,15 @@ Reference = Annotated[
         "--reference",
         metavar="CLIP|COEFFS",
         help="Move the head in the manner of this clip of at least 3 s; for sadtalker: the face that will speak.",
+        rich_help_panel=SPEAKING,
+    ),
+]
+Manner = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="CLIP|COEFFS",
+        help="Move the head in the manner of this clip of at least 3 s; sadtalker cannot.",
         rich_help_panel=SPEAKING,
     ),
 ]

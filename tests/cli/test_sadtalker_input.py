@@ -195,6 +195,7 @@ def test_a_dry_run_fetches_nothing(run_cli, tmp_path, face, speech, monkeypatch)
     for words in (
         ("animate", face, speech, "-o", tmp_path / "o.mp4"),
         ("pose", speech, "-o", tmp_path / "c.safetensors"),
+        ("extract", face, "-o", tmp_path / "c.safetensors"),
     ):
         assert_refused(run_cli(*words, "--dry-run", *SYSTEM), 4, "sadtalker-256 is not here")
 

@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import InputError, ShapeError
+from talkhead.evaluation.head_pose import RIGID_POINTS
 from talkhead.evaluation.measurement import Grade, Measurement, measurement_of
+from talkhead.face.topology import N_POINTS, OUTER_EYE_CORNERS
+from talkhead.geometry import fit_similarity
 
 F64 = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.floating[Any]]
@@ -138,6 +141,58 @@ def drift_measurements(
         ),
         _row("identity_step", "drift/step", step_cosines(generated), grade, params),
     ]
+
+
+class IdentityShape:
+    """How much a clip keeps the shape of the photo's face, by the rigid points of the mesh; streamed.
+
+    1 minus the mean distance of the points, moved, turned and scaled onto the photo's, over its outer eye distance. It
+    tells another bone structure, and no other trait of a person.
+
+    Args:
+        source: mesh of the photo, (478, 3), x right, y down, z away in one scale.
+    Raises:
+        ShapeError: another shape.
+    """
+
+    def __init__(self, source: Embeddings) -> None:
+        _check_mesh("source", source)
+        self._rigid = np.asarray(source[list(RIGID_POINTS)], np.float64)
+        self._eyes = float(np.linalg.norm(np.subtract(*source[list(OUTER_EYE_CORNERS)])))
+        self.values: list[float] = []
+        self._n_dropped = 0
+
+    def add(self, points: Embeddings | None) -> None:
+        """Take in the mesh of the next frame, (478, 3); None where no face was seen.
+
+        Raises:
+            ShapeError: another shape.
+        """
+        if points is None:
+            self._n_dropped += 1
+            return
+        _check_mesh("points", points)
+        rigid = np.asarray(points[list(RIGID_POINTS)], np.float64)
+        scale, rotation, shift = fit_similarity(rigid, self._rigid)
+        apart = np.linalg.norm(scale * rigid @ rotation.T + shift - self._rigid, axis=1).mean()
+        self.values.append(1 - float(apart) / self._eyes)
+
+    def measurement(self) -> Measurement:
+        """The mean over frames."""
+        return measurement_of(
+            float(np.mean(self.values)) if self.values else float("nan"),
+            "no frame shows a face",
+            name="identity_shape~mesh",
+            definition="identity_shape/rigid30",
+            grade="proxy",
+            n_frames=len(self.values),
+            frames_dropped=self._n_dropped,
+        )
+
+
+def _check_mesh(name: str, points: Embeddings) -> None:
+    if points.shape != (N_POINTS, 3):
+        raise ShapeError(name, points.shape, f"({N_POINTS}, 3)")
 
 
 def _row(name: str, definition: str, cosines: F64, grade: Grade, params: Params | None) -> Measurement:

@@ -5,6 +5,7 @@ It is published as TorchScript only, which is a program: nothing runs it before 
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,11 @@ class VideoEmbedder:
                 hint="if you trust this file, name its sha256",
             )
         try:
-            self._network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+            with warnings.catch_warnings():
+                # TorchScript is deprecated; the network is published as nothing else.
+                warnings.simplefilter("ignore", FutureWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
             raise WeightsError(f"{path} is no TorchScript: {str(error).strip().splitlines()[0][:160]}") from error
         self._device = device

@@ -246,6 +246,9 @@ def apply_edits(
         UsageError: an edit does not fit these coefficients. CoeffFileError: the codes belong to another space.
     """
     ordered = sorted(edits, key=lambda edit: edit.kind.rank)
+    targets = [edit for edit in ordered if edit.name == "space"]
+    # Each conversion loses something: only the last is done.
+    ordered = [edit for edit in ordered if edit.name != "space" or edit is targets[-1]]
     times = {edit.name: edit.number for edit in ordered if edit.name in ("start", "end")}
     if times:
         coeffs = cut(coeffs, times.get("start", 0.0), times.get("end"))

@@ -12,6 +12,7 @@ from talkhead.coeffs.edit import Edit, apply_edits, parse_edit
 from talkhead.coeffs.file import read_coeffs
 from talkhead.coeffs.retime import stretch
 from talkhead.errors import UsageError
+from talkhead.face3d.spaces import require_known
 from talkhead.pipelines.choose import choose_system, weights_for
 from talkhead.pipelines.config import DEFAULTS, Machine, MachineKeywords, RenderKeywords, RenderSettings, Result
 from talkhead.pipelines.inputs import Motion, PathLike, Photo, known_space, open_source, read_motion, stamped
@@ -54,6 +55,9 @@ def edit(
     check_coeff_output(output, overwrite=overwrite, inputs=files)
     coeffs = read_motion(files)
     changes = as_edits(edits)
+    for change in changes:
+        if change.name == "space":
+            require_known(change.word)  # before a network is fetched for another one
     edited = apply_edits(coeffs, changes, space=known_space(coeffs.space), conversion=conversion)
     edited = stamped(edited, "edit", {"edits": [change.name for change in changes]})
     return write_if_asked(edited, output, overwrite=overwrite)

@@ -245,6 +245,19 @@ def test_identity_of_another_file(motion, edit):
         edit(motion, Edit(name="id-from", coeffs=other.replace(space="other-1")))
 
 
+def test_of_two_spaces_only_the_later_is_converted_to(motion, space):
+    asked = []
+
+    def conversion(coeffs, target):
+        asked.append(target)
+        return coeffs.replace(space=f"{target}-1")
+
+    for names in (("bfm", "clay"), ("clay", "clay")):
+        edits = [parse_edit("space", name) for name in names]
+        assert apply_edits(motion, edits, space=space, conversion=conversion).space == "clay-1"
+    assert asked == ["clay", "clay"]
+
+
 def test_space_is_converted_last(motion, space):
     edits = [parse_edit("space", "big"), parse_edit("exp-pc1", "=1")]
     result = apply_edits(motion, edits, space=space, conversion=lambda c, to: c.replace(space=f"{to}-1", exp=2 * c.exp))

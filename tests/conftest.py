@@ -17,6 +17,9 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 
+# No test fetches weights; those of the fixture `hub` come from this machine. Set before huggingface_hub is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 
 @dataclass(frozen=True)
 class CliResult:

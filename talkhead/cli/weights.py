@@ -45,6 +45,8 @@ def list_command(names: Names = None, *, reporter: Reporter) -> None:
             lines.append(system)
         elif system in FACE_WEIGHTS or system in BACKGROUND_WEIGHTS:
             lines.append(f"{system} (enhancer)")
+        elif system.partition("-")[0] == "eval":
+            lines.append(f"{system} (metrics)")
         else:
             lines.append(f"{system} (files only: this talkhead cannot run it)")
         for one in (one for one in found if system in one.entry.systems):

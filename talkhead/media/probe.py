@@ -21,6 +21,11 @@ _MAX_FPS = 1000.0
 _REFUSED_FORMATS = frozenset({"concat", "dash", "hls", "sdp", "rtsp", "lavfi", "tty", "bin", "xbin", "adf", "idf"})
 # Their headers say how long the streams are, so an early end means a damaged file.
 _EXACT_FORMATS = frozenset({"mov", "matroska", "webm", "avi"})
+_PLAINER = {
+    "Invalid data found": "it is damaged, or no picture, video or sound",
+    "moov atom not found": "it is damaged, or no picture, video or sound",
+}
+_MOTION_SUFFIXES = frozenset({".safetensors", ".mat", ".csv"})
 _NTSC = (24, 30, 48, 60, 120)
 
 _INPUT = re.compile(r"^Input #0, (?P<formats>\S+), from ", re.M)
@@ -107,7 +112,11 @@ def probe(path: str | Path) -> MediaInfo:
         said = process.said
         found = _INPUT.search(said)
         if found is None:
-            raise MediaError(f"cannot read {file}: {process.reason()}")
+            reason = process.reason()
+            reason = next((ours for theirs, ours in _PLAINER.items() if theirs in reason), reason)
+            is_motion = file.suffix.lower() in _MOTION_SUFFIXES
+            hint = "render and edit take coefficient files" if is_motion else None
+            raise MediaError(f"cannot read {file}: {reason}", hint=hint)
     formats = tuple(found["formats"].rstrip(",").split(","))
     if not _REFUSED_FORMATS.isdisjoint(formats):
         raise MediaError(f"cannot read {file}: {formats[0]} is not a video, sound or picture format")
@@ -130,6 +139,8 @@ def check_input(path: str | Path) -> Path:
         if not file.exists():
             is_address = re.match(r"[a-z][a-z0-9+.-]+:/", str(path)) is not None
             hint = "only local files are read; download it first" if is_address else None
+            if str(path) == "-":
+                hint = "speech and coefficient files can come on standard input, nothing else"
             raise MediaError(f"cannot read {path}: no such file", hint=hint)
         if file.is_file() and file.stat().st_size == 0:
             raise MediaError(f"cannot read {file}: the file is empty")

@@ -102,6 +102,17 @@ def test_files_without_sound(run_cli, tmp_path, face, make_clip):
         assert_refused(run_cli("pose", file, "-o", tmp_path / "c.safetensors", *SYSTEM), 3, "no sound", file)
 
 
+def test_files_of_another_kind(run_cli, tmp_path, face, motion, speech):
+    words = ("-o", tmp_path / "o.mp4", *SYSTEM)
+    for argv in (("animate", motion, speech), ("animate", face, motion), ("reenact", face, motion)):
+        result = run_cli(*argv, *words)
+        assert_refused(result, 3, f"cannot read {motion}", "no picture, video or sound")
+        assert "render and edit take coefficient files" in result.stderr
+    result = run_cli("animate", "-", speech, *words)
+    assert_refused(result, 3, "cannot read -")
+    assert "standard input" in result.stderr
+
+
 # Pictures.
 
 

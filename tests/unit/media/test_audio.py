@@ -120,6 +120,8 @@ def test_waveform():
         Waveform(np.zeros(0, np.float32))
     with pytest.raises(MediaError, match="finite"):
         Waveform(np.array([np.nan], np.float32))
+    with pytest.raises(UsageError, match="sample_rate is 0"):
+        Waveform(np.zeros(3, np.float32), 0)
 
 
 def test_real_speech(media: Path):

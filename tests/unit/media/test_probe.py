@@ -81,8 +81,8 @@ def test_what_cannot_be_read(tmp_path: Path, clip: Path):
         "missing.mp4": "no such file",
         "empty.mp4": "is empty",
         ".": "is a folder",
-        "text.mp4": "moov atom not found|[Ii]nvalid data",
-        "cut.mp4": "moov atom not found|[Ii]nvalid data",
+        "text.mp4": "it is damaged, or no picture, video or sound",
+        "cut.mp4": "it is damaged, or no picture, video or sound",
     }
     for name, reason in cases.items():
         with pytest.raises(MediaError, match=reason) as caught:

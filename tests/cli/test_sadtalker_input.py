@@ -296,6 +296,8 @@ def test_matrices_with_holes(run_cli, tmp_path, face):
     rows[2, 3] = np.nan
     savemat(path, {"coeff_3dmm": rows})
     assert_refused(run_cli("render", face, path, "-o", tmp_path / "o.png", *SYSTEM), 3, path, "not finite")
+    savemat(path, {"coeff_3dmm": np.full((5, 73), 1e30, np.float32)})
+    assert_refused(run_cli("render", face, path, "-o", tmp_path / "o.png", *SYSTEM), 3, "exp has values up to 1e+30")
     path.write_bytes(path.read_bytes()[:150])
     assert_refused(run_cli("render", face, path, "-o", tmp_path / "o.png", *SYSTEM), 3, path)
 

@@ -34,6 +34,7 @@ U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 _EXP, _ROT, _TRANS = slice(0, N_EXP), slice(N_EXP, N_EXP + 3), slice(N_EXP + 3, N_EXP + N_POSE)
+_MAX_VALUE = 1000.0  # of codes, radians and units; beyond, the file means something else
 _MAX_ANGLE = 89  # degrees, as for edits
 _UNUSED = ("eyelid", "gaze", "tongue", "scale")
 
@@ -119,7 +120,7 @@ def driven_rows(coeffs: Coeffs, source: F32, width: int) -> F32:
     Args:
         coeffs: space `bfm`, or without codes. source: the photo's row, (73,). width: 70, or 73 with the alignment.
     Raises:
-        CoeffFileError: codes of another space, or not 64 of them.
+        CoeffFileError: codes of another space, not 64 of them, or values that no face has.
     """
     if coeffs.exp is not None and (space_family(coeffs.space) != SPACE or coeffs.exp.shape[1] != N_EXP):
         raise CoeffFileError(
@@ -133,6 +134,8 @@ def driven_rows(coeffs: Coeffs, source: F32, width: int) -> F32:
     for name, columns in (("exp", _EXP), ("rot", _ROT), ("trans", _TRANS)):
         track = getattr(coeffs, name)
         if track is not None:
+            if (largest := float(np.abs(track).max())) > _MAX_VALUE:
+                raise CoeffFileError(f"{name} has values up to {largest:.3g}; those of a face are about 1")
             rows[:, columns] = track + source[columns] if name in coeffs.relative else track
     return rows
 

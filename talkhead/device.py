@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 from talkhead.errors import EnvironmentProblem, UsageError
@@ -63,6 +65,24 @@ def resolve_dtype(dtype: str = "auto", device: str = "cpu") -> DtypeName:
     if dtype == "bfloat16" and device.startswith("cuda") and not _has_bfloat16(device):
         raise EnvironmentProblem(f"{device} has no bfloat16", hint="use float16 or float32")
     return dtype  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def repeatable(device: str) -> Iterator[None]:
+    """Convolutions inside the block give the same bits run after run, and float32 ones are float32, not TF32.
+
+    Matters on CUDA cards only. PyTorch's settings for the whole process are put back afterwards.
+
+    Args:
+        device: as `resolve_device` returned it.
+    """
+    if not device.startswith("cuda"):
+        yield
+        return
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 def _has_bfloat16(device: str) -> bool:

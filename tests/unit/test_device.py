@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from talkhead.device import resolve_device, resolve_dtype
+from talkhead.device import repeatable, resolve_device, resolve_dtype
 from talkhead.errors import EnvironmentProblem, UsageError
 
 
@@ -76,3 +76,14 @@ def test_dtype_follows_the_device(machine):
 def test_the_cpu_needs_no_torch():
     code = "import sys, talkhead.device as d; d.resolve_device('cpu'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_repeatable_leaves_the_process_as_it_was():
+    import torch
+
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32
+    with repeatable("cuda:0"):
+        assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == (True, False)
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
+    with repeatable("cpu"):
+        assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before

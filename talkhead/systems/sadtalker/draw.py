@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from talkhead.device import repeatable
 from talkhead.errors import ShapeError
 from talkhead.systems.sadtalker.model_renderer_fast import FastRenderer
 
@@ -25,7 +26,7 @@ class Drawer:
         renderer: of `load_renderer`; its device and number format are those of the drawing.
         image: the picture, (S, S, 3) uint8 RGB, S as the renderer was trained for.
         kp_source: its keypoints, (1, K, 3) or (K, 3).
-        batch: frames at a time; None: 1 on a CPU, where more are not faster, else by free memory.
+        batch: frames at a time; None: 1 on a CPU, where more are not faster, else by the card's memory.
         compiled: let `torch.compile` fuse the decoder: a minute at first, then faster; for CUDA.
     Raises:
         ShapeError: a picture that is not square, or whose side the renderer's halvings do not divide.
@@ -50,7 +51,8 @@ class Drawer:
         self._paint = torch.compile(renderer.decoder, dynamic=False) if compiled else renderer.decoder
         self._needs_full = compiled  # another batch size would be compiled anew
         kp_source = kp_source.reshape(1, *kp_source.shape[-2:])
-        self._source = renderer.encode(to_network(image).to(self.device), kp_source.to(self.device))
+        with repeatable(str(self.device)):
+            self._source = renderer.encode(to_network(image).to(self.device), kp_source.to(self.device))
 
     def draw(self, keypoints: Iterable[Tensor]) -> Iterator[Frame]:
         """Frames of keypoints.
@@ -75,7 +77,7 @@ class Drawer:
         if self._needs_full and missing:
             keypoints = torch.cat((keypoints, keypoints[-1:].expand(missing, -1, -1)))
         keypoints = keypoints.to(self.device, non_blocking=True)
-        with torch.inference_mode():
+        with repeatable(str(self.device)), torch.inference_mode():
             drawn = self._paint(self._renderer.condition(self._source, keypoints))
             return to_pixels(drawn)
 
@@ -109,9 +111,10 @@ def best_batch(side: int, device: torch.device, dtype: torch.dtype) -> int:
     """Frames to draw at a time."""
     if device.type != "cuda":
         return 1
-    free, _ = torch.cuda.mem_get_info(device)
+    # Of all its memory, not of what happens to be free: how many are drawn together may change their last bits.
+    memory = torch.cuda.get_device_properties(device).total_memory
     per_frame = _BYTES_PER_PIXEL * side**2 * dtype.itemsize // 4
-    return max(1, min(_MOST, free // 2 // per_frame))
+    return max(1, min(_MOST, memory // 4 // per_frame))
 
 
 def _overlapped(drawn: Iterator[tuple[Tensor, int]], device: torch.device) -> Iterator[Frame]:

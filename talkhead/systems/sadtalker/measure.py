@@ -13,6 +13,7 @@ import numpy.typing as npt
 from talkhead.coeffs.bfm import SIDE, SPACE, scale_of_depth
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import ALIGNMENT
+from talkhead.device import repeatable
 from talkhead.systems.sadtalker.config import N_EXP, N_POSE
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Measurer:
 
         from talkhead.systems.sadtalker.model_recon import split_coeffs
 
-        with torch.inference_mode():
+        with repeatable(self.device), torch.inference_mode():
             batch = torch.from_numpy(np.stack(pictures)).to(self._device).permute(0, 3, 1, 2)  # (B, 3, 224, 224)
             found = split_coeffs(self._regressor(batch.to(self._dtype) / 255))
             parts = [found.exp, found.angles, found.trans]

@@ -20,6 +20,7 @@ from talkhead.coeffs.bfm import SPACE
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import REFERENCE_EXP, REFERENCE_POSE, space_family
 from talkhead.coeffs.retime import resample
+from talkhead.device import repeatable
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.systems.sadtalker.config import FPS, N_EXP, N_POSE
 from talkhead.systems.sadtalker.model_audio import AudioEncoder, ExpNet
@@ -85,7 +86,8 @@ class SadTalkerExpression:
         faces = eyes if eyes is not None else own[None] if own is not None else np.zeros((1, N_EXP), np.float32)
         makes_blinks = blinks and ref_eyeblink is None
         closed = blink_track(heard.n_frames, random.Random(seed)) if makes_blinks else np.zeros(heard.n_frames, "f4")
-        exp = self._listen(heard, faces, closed) * np.float32(exp_scale)
+        with repeatable(str(self._device)):
+            exp = self._listen(heard, faces, closed) * np.float32(exp_scale)
         if own is not None:
             exp -= own
         coeffs = Coeffs(
@@ -160,7 +162,8 @@ class SadTalkerPose:
         start = np.zeros(N_POSE, np.float32) if own is None else own
         moved = np.zeros((heard.n_frames, N_POSE), np.float32)
         if number is not None:
-            moved = smoothed_pose(self._listen(heard, start, number, seed)) - start
+            with repeatable(str(self._device)):
+                moved = smoothed_pose(self._listen(heard, start, number, seed)) - start
         if ref_pose is not None:
             pose = _pose_of(_at_network_rate(ref_pose), "the clip of head motion")
             moved = moved + (pose - pose[0])[np.arange(heard.n_frames) % len(pose)]

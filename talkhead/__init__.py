@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from talkhead.coeffs.container import Coeffs
     from talkhead.coeffs.file import CoeffReader, read_coeffs, write_coeffs
     from talkhead.errors import TalkheadError
+    from talkhead.evaluation.evaluation import Evaluation
     from talkhead.pipelines.animate import animate
     from talkhead.pipelines.audio2coeff import audio2coeff
     from talkhead.pipelines.config import Result
     from talkhead.pipelines.edit import edit, edit_photo
+    from talkhead.pipelines.evaluate import compare_runs, evaluate
     from talkhead.pipelines.extract import extract
     from talkhead.pipelines.frontalize import frontalize, frontalize_coeffs
     from talkhead.pipelines.pose import pose
@@ -29,12 +31,15 @@ if TYPE_CHECKING:
 __all__ = [
     "CoeffReader",
     "Coeffs",
+    "Evaluation",
     "Result",
     "TalkheadError",
     "animate",
     "audio2coeff",
+    "compare_runs",
     "edit",
     "edit_photo",
+    "evaluate",
     "extract",
     "frontalize",
     "frontalize_coeffs",
@@ -49,8 +54,10 @@ __all__ = [
 _HOMES = {
     "CoeffReader": "coeffs.file",
     "Coeffs": "coeffs.container",
+    "Evaluation": "evaluation.evaluation",
     "Result": "pipelines.config",
     "TalkheadError": "errors",
+    "compare_runs": "pipelines.evaluate",
     "edit_photo": "pipelines.edit",
     "frontalize_coeffs": "pipelines.frontalize",
     "read_coeffs": "coeffs.file",

@@ -20,6 +20,7 @@ from talkhead.cli import (
     audio2coeff,
     doctor,
     edit,
+    eval,
     extract,
     frontalize,
     inspect,
@@ -76,14 +77,13 @@ MAKE, MOTION, LOOK = "Make a video", "Work on the motion", "Look and check"
 for _panel, _modules in (
     (MAKE, (animate, reenact, render)),
     (MOTION, (extract, audio2coeff, pose, edit, frontalize)),
-    (LOOK, (inspect, systems, doctor, verify)),
+    (LOOK, (eval, inspect, systems, doctor, verify)),
 ):
     for _module in _modules:
         _name = _module.__name__.rpartition(".")[2]
         _class = edit.EditCommand if _module is edit else TyperCommand
-        app.command(_name, cls=_class, rich_help_panel=_panel, no_args_is_help=_module in (animate, reenact, render))(
-            _module.command
-        )
+        _asks = _module in (animate, reenact, render, eval)
+        app.command(_name, cls=_class, rich_help_panel=_panel, no_args_is_help=_asks)(_module.command)
 app.add_typer(weights.app, name="weights", rich_help_panel=LOOK)
 
 

@@ -1,0 +1,161 @@
+"""`talkhead eval`: numbers of a generated video, beside a real one or alone; of a set; of several runs."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from talkhead.cli import options
+from talkhead.cli.report import Reporter
+from talkhead.errors import EXIT_OK, PartialFailure, UsageError
+
+if TYPE_CHECKING:
+    from talkhead.evaluation.evaluation import Evaluation
+
+WHAT, FILES = "What is measured", "Files"
+
+
+class PoolWord(str, Enum):
+    """What counts alike in a set."""
+
+    clips = "clips"
+    frames = "frames"
+
+
+def _show_metrics(wanted: bool) -> None:
+    if wanted:
+        from talkhead.evaluation.families import as_text
+
+        typer.echo(as_text())
+        raise typer.Exit(EXIT_OK)
+
+
+def _show_protocols(wanted: bool) -> None:
+    if wanted:
+        from talkhead.evaluation.protocol import as_text
+
+        typer.echo(as_text())
+        raise typer.Exit(EXIT_OK)
+
+
+@options.reporting
+def command(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="GENERATED [REAL]", help="The video to judge, and what it should look like."),
+    ] = None,
+    audio: Annotated[
+        str | None, typer.Option("--audio", metavar="WAV", help="The speech; default the video's own.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="PHOTO", help="The photo that was animated.")
+    ] = None,
+    manifest: Annotated[
+        str | None,
+        typer.Option("--manifest", metavar="CSV", help="Instead, a set: generated, real, audio, source, id."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="Only this; may be repeated.", rich_help_panel=WHAT),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option("--require", metavar="NAME", help="End with code 3 if this has no value.", rich_help_panel=WHAT),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option("--protocol", metavar="NAME", help="Settings of a paper.", rich_help_panel=WHAT)
+    ] = "plain",
+    pool: Annotated[
+        PoolWord | None,
+        typer.Option("--pool", help="What counts alike in a set.", show_default="the protocol's", rich_help_panel=WHAT),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            "--every",
+            min=1,
+            metavar="N",
+            help="PSNR, SSIM, L1, CPBD, LPIPS, FID: one frame of N.",
+            show_default="the protocol's",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    min_track: Annotated[
+        int,
+        typer.Option("--min-track", min=13, help="SyncNet: frames that must show a face.", rich_help_panel=WHAT),
+    ] = 100,
+    au_csv: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--au-csv", metavar="REAL GENERATED", help="OpenFace's CSV files.", rich_help_panel=WHAT),
+    ] = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option("--predictions", metavar="CSV", help="A lip reader's: label, prediction.", rich_help_panel=WHAT),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="JSON", help="Write everything.", rich_help_panel=FILES)
+    ] = None,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="CSV", help="Write a flat table.", rich_help_panel=FILES)
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="HTML", help="Write a page with plots and frames.", rich_help_panel=FILES),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Keep the tracked faces beside the videos.", rich_help_panel=FILES)
+    ] = False,
+    overwrite: options.Overwrite = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="The arguments are two or more JSON files of runs.")
+    ] = False,
+    list_metrics: Annotated[
+        bool, typer.Option("--list-metrics", callback=_show_metrics, is_eager=True, help="Show the metrics and exit.")
+    ] = False,
+    list_protocols: Annotated[
+        bool,
+        typer.Option("--list-protocols", callback=_show_protocols, is_eager=True, help="Show the protocols and exit."),
+    ] = False,
+    device: options.Device = "auto",
+    dtype: options.DtypeOption = options.Dtype.auto,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Measure a generated video: every metric says what it is, and why where it has no value."""
+    if compare:
+        return _compare(reporter, files or [])
+    if len(files or []) > 2:
+        raise UsageError(f"one or two videos, not {len(files or [])}", hint="--compare takes more, --manifest a set")
+    generated, real = [*(files or []), None, None][:2]
+    from talkhead.evaluation.families import check_required
+    from talkhead.pipelines.evaluate import check_requirements, evaluate
+
+    check_required(require or ())
+    found = evaluate(
+        generated, real, audio=audio, source=source, manifest=manifest, metrics=metric or (), protocol=protocol,
+        pool=None if pool is None else pool.value, every=every, min_track=min_track, au_csv=au_csv,
+        predictions=predictions, cache=cache, output=output, csv=csv, report=report, overwrite=overwrite,
+        device=options.checked_device(device), dtype=dtype.value, progress=reporter,
+    )  # fmt: skip
+    _show(reporter, found, [path for path in (output, csv, report) if path is not None])
+    check_requirements(found, require or ())
+    if found.failures:
+        raise PartialFailure(f"{len(found.failures)} of {len(found.failures) + len(found.clips)} clips were not judged")
+    return None
+
+
+def _show(reporter: Reporter, found: Evaluation, written: list[str]) -> None:
+    from talkhead.evaluation.table import as_text
+
+    wrote = f"\n\nwrote {', '.join(written)}" if written else ""
+    reporter.table(as_text(found) + wrote, **found.as_dict(), written=written)
+
+
+def _compare(reporter: Reporter, files: list[str]) -> None:
+    from talkhead.evaluation.table import compare
+
+    text, rows = compare([Path(file) for file in files])
+    reporter.table(text, rows=rows)

@@ -117,38 +117,39 @@ class PixelScores:
         return score
 
     def measurements(self) -> list[Measurement]:
-        """L1, PSNR per frame and pooled, SSIM; without a value where nothing was compared or frames are identical."""
+        """L1, PSNR per frame and pooled, SSIM.
+
+        The PSNR of identical frames is infinite: they are left out of its mean and counted, and where all frames are
+        identical it has no value.
+        """
         n = len(self.frames)
-        identical = sum(frame.mse == 0 for frame in self.frames)
+        differing = [frame.psnr for frame in self.frames if frame.mse > 0]
         params: Params = {"width": self._size[0], "height": self._size[1]}
-        psnr_params = {**params, "identical_frames": identical}
-
-        same = "all frames are identical" if identical == n else f"{identical} of {n} frames are identical"
-        why_not = f"{same}: infinite" if n else "no frames to compare"
-
-        def row(name: str, definition: str, value: float, unit: str, params: Params) -> Measurement:
-            return measurement_of(
-                value, why_not, name=name, definition=definition, grade="exact", unit=unit, n_frames=n, params=params
-            )
-
-        def mean(values: Sequence[float]) -> float:
-            return math.fsum(values) / n if n and all(map(math.isfinite, values)) else math.inf
-
-        mse = mean([frame.mse for frame in self.frames])
+        psnr_params = {**params, "identical_frames": n - len(differing), "identical": bool(n) and not differing}
+        endless = "all frames are identical: infinite" if n else ""
+        mse = _mean([frame.mse for frame in self.frames])
+        pooled = psnr_of(mse) if n else math.nan
+        rows: list[tuple[str, str, float, str, Params]] = [
+            ("l1", "l1/0-255", _mean([frame.l1 for frame in self.frames]), "of 255", params),
+            ("psnr", "psnr/frame", _mean(differing), "dB", psnr_params),
+            ("psnr_pooled", "psnr/pooled", pooled, "dB", psnr_params),
+        ]
+        for i, variant in enumerate(self.ssim_variants):
+            name = "ssim" if variant == "wang2004-rgb" else "ssim_uniform"
+            rows.append((name, f"ssim/{variant}", _mean([frame.ssim[i] for frame in self.frames]), "", params))
         return [
-            row("l1", "l1/0-255", mean([frame.l1 for frame in self.frames]), "of 255", params),
-            row("psnr", "psnr/frame", mean([frame.psnr for frame in self.frames]), "dB", psnr_params),
-            row("psnr_pooled", "psnr/pooled", psnr_of(mse) if n else math.inf, "dB", psnr_params),
-            *(
-                row(
-                    "ssim" if variant == "wang2004-rgb" else "ssim_uniform",
-                    f"ssim/{variant}",
-                    mean([frame.ssim[i] for frame in self.frames]),
-                    "",
-                    params,
-                )
-                for i, variant in enumerate(self.ssim_variants)
-            ),
+            measurement_of(
+                value,
+                endless or "no frames to compare",
+                name=name,
+                definition=definition,
+                grade="exact",
+                unit=unit,
+                n_frames=len(differing) if definition == "psnr/frame" else n,
+                frames_dropped=n - len(differing) if definition == "psnr/frame" else 0,
+                params=params,
+            )
+            for name, definition, value, unit, params in rows
         ]
 
 
@@ -165,6 +166,10 @@ def pooled_psnr(clips: Sequence[Measurement]) -> float:
         raise ValueError("psnr/pooled of at least one clip with frames is needed")
     errors = (clip.n_frames * PEAK**2 * 10 ** (-clip.value / 10) for clip in clips if clip.value is not None)
     return psnr_of(math.fsum(errors) / n_frames)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 def _check_frame(name: str, frame: U8) -> None:

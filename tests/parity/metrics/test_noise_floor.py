@@ -1,8 +1,8 @@
 """What metrics say of a slightly changed clip, on a real one: the orders of magnitude recorded for two HDTF clips.
 
 The ranges of those clips, over 200 frames, at 512 pixels; LMD in percent of the eye distance. A dozen frames of one
-clip may leave them by a fifth, and how far head and lips move in two frames by half. The face tracker here is steadier than the one that was recorded, so that what it says
-of mere noise has an upper bound only.
+clip may leave them by a fifth, and how far head and lips move in two frames by half. The face tracker here is steadier
+than the one that was recorded, so that what it says of mere noise has an upper bound only.
 """
 
 import pytest

@@ -16,6 +16,7 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.keyframes import Keyframes
 from talkhead.coeffs.layout import space_family
 from talkhead.coeffs.retime import resample
+from talkhead.device import repeatable
 from talkhead.errors import CoeffFileError, UsageError
 from talkhead.protocols import Drive
 from talkhead.systems.sadtalker.config import ANGLES, FPS, N_ALIGN, N_EXP, N_POSE, RenderOptions
@@ -70,7 +71,7 @@ class SadTalkerRenderer:
         device: str,
     ) -> None:
         self._photo, self._networks, self._options = photo, networks, options
-        with torch.inference_mode():
+        with repeatable(device), torch.inference_mode():
             picture = torch.from_numpy(photo.square).to(device).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
             self._canonical = networks.keypoints(picture)[0].float()
         still = photo.row[None, : networks.mapping.n_in]
@@ -136,8 +137,16 @@ def driven_rows(coeffs: Coeffs, source: F32, width: int) -> F32:
         if track is not None:
             if (largest := float(np.abs(track).max())) > _MAX_VALUE:
                 raise CoeffFileError(f"{name} has values up to {largest:.3g}; those of a face are about 1")
-            rows[:, columns] = track + source[columns] if name in coeffs.relative else track
+            rows[:, columns] = _absolute(track, name, coeffs, source[columns])
     return rows
+
+
+def _absolute(track: F32, name: str, coeffs: Coeffs, own: F32) -> F32:
+    """A track as the regressor would have measured it; of places in another camera's picture only changes count."""
+    if name in coeffs.relative:
+        return track + own
+    is_elsewhere = name == "trans" and space_family(coeffs.space) != SPACE
+    return track - track[:1] + own if is_elsewhere else track
 
 
 def angle_track(text: str | None, n_frames: int, name: str = "angle") -> F32 | None:

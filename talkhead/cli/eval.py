@@ -95,6 +95,10 @@ def command(
         str | None,
         typer.Option("--predictions", metavar="CSV", help="A lip reader's: label, prediction.", rich_help_panel=WHAT),
     ] = None,
+    work_seconds: Annotated[
+        float | None,
+        typer.Option("--work-seconds", min=0.001, metavar="S", help="How long it took to make.", rich_help_panel=WHAT),
+    ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="JSON", help="Write everything.", rich_help_panel=FILES)
     ] = None,
@@ -137,7 +141,8 @@ def command(
     found = evaluate(
         generated, real, audio=audio, source=source, manifest=manifest, metrics=metric or (), protocol=protocol,
         pool=None if pool is None else pool.value, every=every, min_track=min_track, au_csv=au_csv,
-        predictions=predictions, cache=cache, output=output, csv=csv, report=report, overwrite=overwrite,
+        predictions=predictions, work_seconds=work_seconds, cache=cache, output=output, csv=csv, report=report,
+        overwrite=overwrite,
         device=options.checked_device(device), dtype=dtype.value, progress=reporter,
     )  # fmt: skip
     _show(reporter, found, [path for path in (output, csv, report) if path is not None])

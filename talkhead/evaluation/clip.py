@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from talkhead.audio.framing import Speech
 from talkhead.errors import InputError, MediaError
+from talkhead.evaluation.action_units import PresenceCounts, Presences, read_presences
 from talkhead.evaluation.face_store import FilmFaces
 from talkhead.evaluation.face_tracks import Box
 from talkhead.evaluation.families import in_order
@@ -32,6 +33,7 @@ from talkhead.evaluation.meters import (
 )
 from talkhead.evaluation.pools import Pools
 from talkhead.evaluation.protocol import Protocol
+from talkhead.evaluation.steadiness import WorkTime
 from talkhead.face.landmarks import Landmarks
 from talkhead.media.video import Clip, open_clip
 
@@ -52,7 +54,7 @@ class Pair:
     Attributes:
         generated: the clip. real: what it should look like. audio: the speech; None: that of the generated clip, else
             of the real one. source: the photo. au_csv: OpenFace's files of the real and of the generated clip.
-        name: for tables of several.
+        name: for tables of several. work_s: how long the generated clip took to make, seconds.
     """
 
     generated: Path
@@ -61,6 +63,7 @@ class Pair:
     source: Path | None = None
     au_csv: tuple[Path, Path] | None = None
     name: str = ""
+    work_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,11 +115,14 @@ class Wish:
     with_pictures: bool = False
 
 
-def measure_clip(pair: Pair, wish: Wish, pools: Pools | None = None) -> ClipResult:
+def measure_clip(
+    pair: Pair, wish: Wish, pools: Pools | None = None, *, advance: Callable[[int], None] | None = None
+) -> ClipResult:
     """Judge one clip; memory grows by a few hundred bytes a frame, with ArcFace by 2 KB.
 
     Args:
-        pair: the files. wish: what to measure, and how. pools: of the set that the clip belongs to.
+        pair: the files. wish: what to measure, and how. pools: of the set that the clip belongs to. advance: is told
+            of every frame.
     Raises:
         MediaError: a file is missing, unreadable or no video. InputError: the two clips differ in shape, or the
             protocol wants a square picture and this is none.
@@ -124,6 +130,7 @@ def measure_clip(pair: Pair, wish: Wish, pools: Pools | None = None) -> ClipResu
     started = time.monotonic()
     notes: list[str] = []
     films = _open_films(pair, wish.protocol, notes)
+    units = _units(pair, wish)
     judged, real = films
     size = _size(judged, wish.protocol)
     speech, no_speech = _speech(pair, judged, real)
@@ -151,12 +158,18 @@ def measure_clip(pair: Pair, wish: Wish, pools: Pools | None = None) -> ClipResu
         if wish.with_pictures and view.number in _picked(judged, wish.protocol):
             moments.append(_moment(view, judged.fps))
         n += 1
+        if advance is not None:
+            advance(1)
     if pools is not None:
         pools.end_clip()
     _check_faces(pair, boxes, n, wish, notes)
     rows = [row for meter in meters for row in meter.measurements()] + missing
     real_rows = [row for meter in real_meters for row in meter.measurements()]
-    rows += _units(pair, wish, pools)
+    rows += units.measurements() if units is not None and pair.au_csv is not None else _no_units(wish)
+    if pools is not None and pools.units is not None and pair.au_csv is not None:
+        pools.units.add(*_presences(pair.au_csv))
+    if "speed" in wish.families:
+        rows += _speed(pair, n, judged.fps)
     if "lse" in wish.families:
         rows += _lips(judged, boxes[0], setting, wish)
         real_rows += _lips(real, boxes[1], real_setting, wish) if real is not None else []
@@ -233,7 +246,7 @@ def _views(films: tuple[Clip, Clip | None], size: tuple[int, int], wish: Wish, n
         left = _left(frames if frame is not None else others[0] if others is not None else iter(()), frame, other)
         if real is not None and left > 1:
             longer, shorter = (judged, real) if frame is not None else (real, judged)
-            notes.append(f"{longer.path.name} is longer than {shorter.path.name}: only {number} frames are compared")
+            notes.append(f"{longer.path.name} is longer than {shorter.path.name}: frames compared: {number}")
             log.warning("%s", notes[-1])
         # The longer film was not read to its end, so not all of its faces are known.
         if needs_faces and (frame is None or left <= 1):
@@ -299,21 +312,31 @@ def _check_faces(
             notes.append(f"{path.name}: no face in {missing} of {n} frames")
 
 
-def _units(pair: Pair, wish: Wish, pools: Pools | None) -> list[Measurement]:
-    """Action units by OpenFace's files."""
-    if "au" not in wish.families:
-        return []
-    from talkhead.evaluation.action_units import PresenceCounts, read_presences
-
-    if pair.au_csv is None:
-        why = "needs OpenFace's files of both clips: --au-csv REAL.csv GENERATED.csv"
-        return [absent(name, f"{name}/openface", why) for name in ("au_h", "au_f1", "au_acc")]
-    real, generated = (read_presences(path) for path in pair.au_csv)
+def _units(pair: Pair, wish: Wish) -> PresenceCounts | None:
+    """Action units by OpenFace's files, if there are any and they are wanted."""
+    if pair.au_csv is None or "au" not in wish.families:
+        return None
     counts = PresenceCounts()
-    for gathered in (counts, pools.units if pools is not None else None):
-        if gathered is not None:
-            gathered.add(generated, real)
-    return counts.measurements()
+    counts.add(*_presences(pair.au_csv))
+    return counts
+
+
+def _presences(files: tuple[Path, Path]) -> tuple[Presences, Presences]:
+    """Of the generated and of the real clip."""
+    return read_presences(files[1]), read_presences(files[0])
+
+
+def _no_units(wish: Wish) -> list[Measurement]:
+    why = "needs OpenFace's files of both clips: --au-csv REAL.csv GENERATED.csv"
+    names = ("au_h", "au_f1", "au_acc") if "au" in wish.families else ()
+    return [absent(name, f"{name}/openface", why) for name in names]
+
+
+def _speed(pair: Pair, n_frames: int, fps: float) -> list[Measurement]:
+    if pair.work_s is None or not n_frames:
+        why = "needs the time it took to make: --work-seconds"
+        return [absent("rtf", "rtf/work-over-media", why), absent("work_fps", "rtf/frames-per-second", why)]
+    return WorkTime(work_s=pair.work_s, media_s=n_frames / fps, n_frames=n_frames).measurements()
 
 
 def _lips(clip: Clip, boxes: list[Box | None], setting: Setting, wish: Wish) -> list[Measurement]:

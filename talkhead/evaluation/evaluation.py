@@ -40,7 +40,7 @@ class Evaluation:
 
     Attributes:
         protocol: how clips were judged. clips: in the order given. set_rows, real_set_rows: of a set, else empty.
-        failures: clips that could not be judged. versions: of packages. weights: sha256 of files, by name.
+        failures: clips that could not be judged. notes: what a reader should know of the set. versions: of packages. weights: sha256 of files, by name.
         seconds: of the work.
     """
 
@@ -49,6 +49,7 @@ class Evaluation:
     set_rows: tuple[SetRow, ...] = ()
     real_set_rows: tuple[SetRow, ...] = ()
     failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -80,6 +81,7 @@ class Evaluation:
             "versions": self.versions,
             "weights": self.weights,
             "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
             "clips": [_clip_as_dict(clip) for clip in self.clips],
             "set": [_set_row_as_dict(row) for row in self.set_rows],
             "real_set": [_set_row_as_dict(row) for row in self.real_set_rows],

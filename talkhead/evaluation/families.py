@@ -92,6 +92,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(name="lip_reading", rows=("lip_reading_acc",), what="words that were recognised", needs="--predictions"),
     Family(name="lag", rows=("lag~mouth",), what="how late the picture is, by a linear map", needs="4 s with sound"),
     Family(name="silence", rows=("mouth_open_silence~mesh",), what="opening of the mouth in silence", needs="sound"),
+    Family(name="speed", rows=("rtf", "work_fps"), what="how long it took to make", needs="--work-seconds"),
     Family(name="lse", rows=("lse_d", "lse_c", "av_conf"), what="lips and sound, by SyncNet", needs="sound; weights"),
 )
 """In the order of tables."""
@@ -136,7 +137,8 @@ def check_required(names: Iterable[str]) -> None:
     known = [row for family in FAMILIES for row in family.rows]
     for name in names:
         if name not in known:
-            close = nearest(name, known)
+            rows = next((family.rows for family in FAMILIES if family.name == name), None)
+            close = ", ".join(rows) if rows else nearest(name, known)
             raise UsageError(
                 f"no row is called {name!r}", hint=f"did you mean {close}?" if close else f"rows: {', '.join(known)}"
             )

@@ -238,6 +238,7 @@ class ShapeMeter:
 
     def __init__(self, setting: Setting) -> None:
         self._scores: IdentityShape | None = None
+        self._reference = "first frame" if setting.source is None else "photo"
         self._n_waited = 0
         if setting.source is not None and setting.source[1] is not None:
             self._scores = IdentityShape(setting.source[1].points)
@@ -256,7 +257,8 @@ class ShapeMeter:
         if self._scores is None:
             return [absent("identity_shape~mesh", "identity_shape/rigid30", "no frame shows a face")]
         row = self._scores.measurement()
-        return [replace(row, frames_dropped=row.frames_dropped + self._n_waited)]
+        dropped, params = row.frames_dropped + self._n_waited, {**row.params, "reference": self._reference}
+        return [replace(row, frames_dropped=dropped, params=params)]
 
 
 class MeshMeter:

@@ -108,6 +108,7 @@ def _table(found: Evaluation) -> str:
         other, (low, high) = real.get((row.name, row.definition)), bounds.get((row.name, row.definition), (None, None))
         between = "" if low is None or high is None else f"{number(low)} .. {number(high)}"
         frames = f"{row.n_frames}{f' ({row.frames_dropped} dropped)' if row.frames_dropped else ''}"
+        frames += f" of {row.n_clips} clips" if found.set_rows else ""
         lines.append(
             f'<tr><td>{_text(row.name)}</td><td class="n"><b>{number(row.value)}</b></td>'
             + (f'<td class="n">{between}</td>' if found.set_rows else "")
@@ -140,7 +141,8 @@ def _missing(rows: Sequence[Measurement]) -> str:
 
 
 def _notes(found: Evaluation) -> str:
-    notes = [f"{clip.name}: {note}" for clip in found.clips for note in clip.notes]
+    notes = list(found.notes)
+    notes += [f"{clip.name}: {note}" for clip in found.clips for note in clip.notes]
     notes += [f"{row.name}: {row.params['warning']}" for row in found.rows if "warning" in row.params]
     notes += [f"{failure.name} was not judged: {failure.message}" for failure in found.failures]
     notes += [found.protocol.unknown] if found.protocol.unknown else []

@@ -44,8 +44,9 @@ def set_rows(clips: Sequence[Sequence[Measurement]], gathered: Sequence[Measurem
         clips: rows of each clip. gathered: numbers of the whole set.
     """
     groups: dict[tuple[str, str, str, str], list[Measurement]] = {}
+    known = {row.name: row for rows in clips for row in rows if row.value is not None}
     for rows in clips:
-        for row in rows:
+        for row in (_as_known(row, known) for row in rows):
             groups.setdefault((row.name, row.definition, row.grade, row.unit), []).append(row)
     found: list[SetRow] = []
     for group in groups.values():
@@ -68,6 +69,14 @@ def interval(values: Sequence[float], weights: Sequence[float] | None = None) ->
     means = (np.asarray(values) * weight)[drawn].sum(1) / weight[drawn].sum(1)
     low, high = np.percentile(means, [LOW, HIGH])
     return float(low), float(high)
+
+
+def _as_known(row: Measurement, known: dict[str, Measurement]) -> Measurement:
+    """A row without value counts to the number that other clips have under its name."""
+    other = known.get(row.name)
+    if row.value is not None or other is None:
+        return row
+    return replace(row, definition=other.definition, grade=other.grade, unit=other.unit)
 
 
 def _rows_of(group: list[Measurement]) -> list[SetRow]:

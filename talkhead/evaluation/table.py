@@ -28,7 +28,7 @@ def as_text(found: Evaluation) -> str:
     }
     head = ["name", "value", "real", "grade", "unit", "frames", "dropped", "definition"]
     if bounds:
-        head.insert(2, "95 %")
+        head[2:2] = ["95 %", "clips"]
     lines = [head]
     for row in found.rows:
         if row.value is None:
@@ -40,7 +40,7 @@ def as_text(found: Evaluation) -> str:
         ]  # fmt: skip
         if bounds:
             low, high = bounds.get((row.name, row.definition), (None, None))
-            cells.insert(2, "" if low is None or high is None else f"{number(low)}..{number(high)}")
+            cells[2:2] = ["" if low is None or high is None else f"{number(low)}..{number(high)}", str(row.n_clips)]
         lines.append(cells)
     parts = [*([_aligned(lines)] if len(lines) > 1 else []), *_reasons(found.rows), *_notes(found)]
     return "\n".join(parts).strip("\n")
@@ -98,8 +98,10 @@ def _main(document: dict[str, Any]) -> dict[tuple[str, str, str, str], dict[str,
 
 def _labels(files: Sequence[Path]) -> list[str]:
     """Short names of files, all different."""
-    names = [path.stem for path in files]
-    return names if len(set(names)) == len(names) else [str(path) for path in files]
+    for names in ([path.stem for path in files], [str(path) for path in files]):
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number}: {path}" for number, path in enumerate(files, 1)]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -131,8 +133,9 @@ def _reasons(rows: Sequence[Measurement]) -> list[str]:
 
 
 def _notes(found: Evaluation) -> list[str]:
+    shown = [f"  {note}" for note in found.notes]
     notes = [(clip.name, note) for clip in found.clips for note in clip.notes]
-    shown = [f"  {name}: {note}" if len(found.clips) > 1 else f"  {note}" for name, note in notes]
+    shown += [f"  {name}: {note}" if len(found.clips) > 1 else f"  {note}" for name, note in notes]
     warned = [f"  {row.name}: {row.params['warning']}" for row in found.rows if "warning" in row.params]
     failed = [f"  {failure.name}: {failure.message}" for failure in found.failures]
     parts = []

@@ -41,6 +41,7 @@ def evaluate(
     min_track: int = MIN_TRACK,
     au_csv: tuple[PathLike, PathLike] | None = None,
     predictions: PathLike | None = None,
+    work_seconds: float | None = None,
     cache: bool = False,
     output: PathLike | None = None,
     csv: PathLike | None = None,
@@ -61,6 +62,7 @@ def evaluate(
         protocol: settings of a paper (`talkhead.evaluation.protocol`). pool, every: change it.
         min_track: frames in which SyncNet must see a face; fewer than the published 100 changes the definition.
         au_csv: OpenFace's files of the real and of the generated clip. predictions: of a lip reader, CSV.
+        work_seconds: how long `generated` took to make, for the real-time factor.
         cache: keep the tracked faces beside the videos. output, csv, report: JSON, CSV and HTML files to write.
         overwrite: replace them. device, dtype: of the networks, whose weights must be here. progress: is told.
     Returns:
@@ -73,7 +75,9 @@ def evaluate(
     settings = protocol_of(protocol, pool=pool, every=every)
     families = chosen_families(metrics, settings.metrics)
     check_required(require)
-    pairs = _pairs(generated, real, audio, source, au_csv, manifest)
+    if work_seconds is not None and not 0 < work_seconds < float("inf"):
+        raise UsageError(f"work_seconds is {work_seconds:g}, expected more than 0")
+    pairs = _pairs(generated, real, audio, source, au_csv, manifest, work_seconds)
     outputs = _checked_outputs(output, csv, report, overwrite, [manifest, predictions, *_files(pairs)])
     found = _measured(
         pairs, settings, families, is_set=manifest is not None, cache=cache, min_track=min_track,
@@ -116,11 +120,12 @@ def _pairs(
     source: PathLike | None,
     au_csv: tuple[PathLike, PathLike] | None,
     manifest: PathLike | None,
+    work_seconds: float | None,
 ) -> list[Pair]:
     from talkhead.evaluation.clip import Pair
 
     if manifest is not None:
-        if any(value is not None for value in (generated, real, audio, source, au_csv)):
+        if any(value is not None for value in (generated, real, audio, source, au_csv, work_seconds)):
             raise UsageError("a manifest names the files of every clip; give it alone")
         return _read_manifest(Path(manifest))
     if generated is None:
@@ -131,6 +136,7 @@ def _pairs(
         audio=None if audio is None else Path(audio),
         source=None if source is None else Path(source),
         au_csv=None if au_csv is None else (Path(au_csv[0]), Path(au_csv[1])),
+        work_s=work_seconds,
     )
     if one.au_csv is not None and one.real is None:
         raise UsageError("OpenFace's files compare two clips; REAL is missing")
@@ -209,7 +215,7 @@ def _measured(
 
     where = resolve_device(machine[0])
     tools = Instruments(device=where, dtype=resolve_dtype(machine[1], where))
-    only_sets = Instrument(reason="it compares sets of clips: --manifest pairs.csv")
+    only_sets = Instrument(reason="compares sets of clips: --manifest pairs.csv")
     pools = pools_of(
         families,
         tools.inception() if is_set and "fid" in families else only_sets,
@@ -227,7 +233,8 @@ def _measured(
     with progress.stage("measure", len(pairs), "clips") as advance:
         for pair in pairs:
             try:
-                clips.append(measure_clip(pair, wish, pools if is_set else None))
+                with progress.stage(pair.name or "measure", None) as frames:
+                    clips.append(measure_clip(pair, wish, pools if is_set else None, advance=frames))
             except TalkheadError as error:
                 if not is_set:
                     raise
@@ -244,10 +251,19 @@ def _measured(
         set_rows=set_rows([clip.rows for clip in clips], gathered) if is_set else (),
         real_set_rows=set_rows([clip.real_rows for clip in clips if clip.real_rows]) if is_set else (),
         failures=tuple(failures),
+        notes=_notes(clips),
         versions=versions(),
         weights=tools.origins(),
         seconds=time.monotonic() - started,
     )
+
+
+def _notes(clips: list[ClipResult]) -> tuple[str, ...]:
+    sizes = sorted({clip.size for clip in clips})
+    if len(sizes) < 2:
+        return ()
+    named = ", ".join(f"{width}x{height}" for width, height in sizes[:4])
+    return (f"clips are judged at different sizes ({named}): L1, CPBD, SSIM and distances in pixels depend on it",)
 
 
 def _joined(clip: ClipResult, rows: list[Measurement]) -> ClipResult:

@@ -120,8 +120,8 @@ def in_space(
             lids, and what the network makes of this very face is taken off absolute ones. progress: is told of
             measuring.
     Raises:
-        UsageError: no such space, or nothing here knows the way. CoeffFileError: more than 3 mm would be left, or codes
-            of another build or length.
+        UsageError: no such space, or no way to it. WeightsError: what is needed for it is not here.
+        CoeffFileError: more than 3 mm would be left, or codes of another build or length.
     """
     if not needs_conversion(coeffs, target):
         return coeffs
@@ -224,7 +224,7 @@ def find_network(*, weights: Weights, device: str = "auto", dtype: str = "auto")
     """The network that measures faces in codes of `bfm`.
 
     Raises:
-        UsageError: it is not here and cannot be had.
+        WeightsError: it is not here and cannot be had.
     """
     for system in systems_for("extract"):
         if system.weights and system.reads(BFM):
@@ -232,7 +232,7 @@ def find_network(*, weights: Weights, device: str = "auto", dtype: str = "auto")
             try:
                 made: Extractor = builder(weights=weights, device=device, dtype=dtype)
             except WeightsError as error:
-                raise UsageError(
+                raise WeightsError(
                     f"converting codes of {BFM} needs the network that measures them, or the Basel face model:"
                     f" {error.message}",
                     hint=error.hint or f"talkhead weights pull {system.name}",

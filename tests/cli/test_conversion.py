@@ -58,7 +58,7 @@ def test_without_the_network_the_way_is_told(run_cli, tmp_path, speech, monkeypa
     run_cli("audio2coeff", speech, "-o", ours, "--system", "meshwarp")
     monkeypatch.setenv("TALKHEAD_CACHE", str(tmp_path / "empty"))
     result = run_cli("edit", ours, "--space", "bfm", "-o", tmp_path / "x.safetensors", "--no-download")
-    assert result.code == 2
+    assert result.code == 4
     assert "needs the network that measures them, or the Basel face model" in result.stderr
     assert "talkhead weights pull" in result.stderr
     assert not (tmp_path / "x.safetensors").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.measure_conversion import MadeUpNetwork
 from talkhead.coeffs.container import Coeffs
-from talkhead.errors import CoeffFileError, UsageError
+from talkhead.errors import CoeffFileError, UsageError, WeightsError
 from talkhead.face3d.morphable import load_builtin
 from talkhead.pipelines import convert, probe
 from talkhead.pipelines.convert import in_space
@@ -165,7 +165,7 @@ def test_without_model_and_network_the_way_is_told(speech, no_bfm, shelve, door,
     monkeypatch.setattr("talkhead.pipelines.choose.NAMES", ("meshwarp", "sadtalker"))
     shelve("sadtalker-256", at="mirror")
     shelve("sadtalker-512", at="mirror")
-    with pytest.raises(UsageError, match="needs the network that measures them, or the Basel face model"):
+    with pytest.raises(WeightsError, match="needs the network that measures them, or the Basel face model"):
         in_space(speech, "bfm", weights=door)
 
 

@@ -96,8 +96,6 @@ def edge_widths(gray: F64, edges: Flags) -> F64:
     # Where nothing changes along the row the angle stays 0, as in the published code, and not +-90 degrees.
     degrees = np.where(gradient_x != 0, np.degrees(np.arctan2(gradient_y, gradient_x)), 0.0)
     widths = np.zeros(gray.shape)
-    if not degrees.any():
-        return widths
     quarter = np.rint(degrees / 45)
     inside = np.zeros(gray.shape, bool)
     inside[1:-1, 1:-1] = True

@@ -147,7 +147,8 @@ class IdentityShape:
     """How much a clip keeps the shape of the photo's face, by the rigid points of the mesh; streamed.
 
     1 minus the mean distance of the points, moved, turned and scaled onto the photo's, over its outer eye distance. It
-    tells another bone structure, and no other trait of a person.
+    tells another bone structure, weakly (four clips against their own first frame gave 0.981 to 0.991, three other
+    people against the first of them 0.957 to 0.977), and no other trait of a person.
 
     Args:
         source: mesh of the photo, (478, 3), x right, y down, z away in one scale.

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from talkhead.evaluation.measurement import Measurement, mean_over_clips
+from talkhead.evaluation.measurement import Measurement, mean_over_clips, mean_over_frames, measurement_of
 
 ONE = Measurement(
     name="lip_lag~mesh", definition="lips-lag/best-rs", grade="proxy", value=1.0, n_frames=100, params={"fps": 25.0}
@@ -40,3 +40,21 @@ def test_different_measurements_have_no_mean():
         mean_over_clips([ONE, replace(ONE, definition="lips-lag/other")])
     with pytest.raises(ValueError, match="average"):
         mean_over_clips([])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_do_not_exist_become_a_reason(value):
+    about = {"name": "psnr", "definition": "psnr/frame", "grade": "exact", "n_frames": 1}
+    absent = measurement_of(value, "identical", **about)
+    assert (absent.value, absent.reason) == (None, "identical")
+    there = measurement_of(30, "identical", **about)
+    assert (there.value, there.reason) == (30.0, "")
+
+
+def test_the_mean_over_frames_counts_long_clips_more():
+    longer = replace(ONE, value=4.0, n_frames=300)
+    absent = replace(ONE, value=None, reason="no silence in the clip", n_frames=0)
+    mean = mean_over_frames([absent, ONE, longer])
+    assert (mean.value, mean.n_clips, mean.n_frames, mean.params["pool"]) == (3.25, 2, 400, "frames")
+    nothing = mean_over_frames([absent])
+    assert (nothing.value, nothing.reason) == (None, "no silence in the clip")

@@ -28,6 +28,7 @@ from talkhead.files import atomic_output
 
 F64 = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
+Params = dict[str, float | int | str]
 
 MAX_LAG = 12
 LEAST_S = 4.0
@@ -112,14 +113,14 @@ def band_levels(speech: Speech, n_frames: int) -> F64:
     """
     bank = mel_filterbank(_N_FFT, N_MELS, 60.0, SAMPLE_RATE / 2).T
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_N_FFT) / _N_FFT)
-    pieces = [
-        np.abs(np.fft.rfft(frames * hann, axis=1)) ** 2 @ bank
-        for frames in framed(speech_samples(speech), _N_FFT, _HOP)
-    ]
-    power = np.concatenate([*pieces, np.zeros((1, N_MELS))])
-    edges = np.minimum(np.arange(n_frames + 1) * _STEPS, len(power))
-    totals = np.concatenate([np.zeros((1, N_MELS)), np.cumsum(power, 0)])
-    levels = np.log(np.maximum(totals[edges[1:]] - totals[edges[:-1]], 0.0) + FLOOR)
+    power, n_done = np.zeros((n_frames, N_MELS)), 0
+    for frames in framed(speech_samples(speech), _N_FFT, _HOP):
+        if n_done >= n_frames * _STEPS:
+            break
+        found = np.abs(np.fft.rfft(frames[: n_frames * _STEPS - n_done] * hann, axis=1)) ** 2 @ bank
+        np.add.at(power, (n_done + np.arange(len(found))) // _STEPS, found)
+        n_done += len(found)
+    levels = np.log(power + FLOOR)
     padded = np.pad(_standardised(levels), ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
     return np.concatenate([padded[i : i + n_frames] for i in range(2 * CONTEXT + 1)], axis=1)
 
@@ -222,45 +223,84 @@ def mouth_lag(readings: MeshReadings, speech: Speech, lip_map: LipMap) -> Lag:
     return find_lag(lag_curve(lip_map.foretell(band_levels(speech, len(curves))), curves))
 
 
-def lag_measurements(
-    readings: MeshReadings, speech: Speech | None, *, lip_map: LipMap | None = None, with_loudness: bool = False
-) -> list[Measurement]:
-    """`lag~mouth`, and `lag~loudness` on request; without a value in clips under 4 s and without sound.
+def lag_or_reason(readings: MeshReadings, speech: Speech | None, lip_map: LipMap | None = None) -> Lag | str:
+    """`mouth_lag`, or why a clip has none: no sound, under 4 s, or a face in fewer than half of the frames.
 
     Args:
         readings: at 25 frames per second. speech: of the clip. lip_map: default the one that comes with the package.
     """
-    found = readings.found
-    short = f"{len(found) / RATE:.1f} s are fewer than {LEAST_S:g} s" if len(found) < LEAST_S * RATE else ""
-    unseen = "" if len(found) and found.mean() >= 0.5 else "fewer than half of the frames show a face"
-    why_not = ("" if speech is not None else "no sound") or short or unseen
-    lags: list[tuple[str, str, Lag | None, dict[str, float | int | str]]] = []
+    why_not = _why_not(readings, speech)
+    if why_not or speech is None:
+        return why_not
+    return mouth_lag(readings, speech, lip_map or builtin_lip_map())
+
+
+def lag_measurements(
+    readings: MeshReadings, speech: Speech | None, *, lip_map: LipMap | None = None, with_loudness: bool = False
+) -> list[Measurement]:
+    """`lag~mouth`, and `lag~loudness` on request; arguments as `lag_or_reason`."""
     lip_map = lip_map or builtin_lip_map()
-    lag = None if why_not or speech is None else mouth_lag(readings, speech, lip_map)
-    lags.append(("lag~mouth", "lag/ridge-20mel-5frames", lag, {"lip_map": lip_map.origin}))
+    rows = [lag_measurement(lag_or_reason(readings, speech, lip_map), readings, lip_map)]
     if with_loudness:
-        at = np.flatnonzero(found)
-        lag = None
-        if not why_not and speech is not None:
-            lag = loudness_lag(np.interp(np.arange(len(found)), at, readings.gap[at]), speech)
-        lags.append(("lag~loudness", "lag/opening-loudness", lag, {}))
-    return [
-        measurement_of(
-            float("nan") if lag is None else lag.frames,
-            why_not,
-            name=name,
-            definition=definition,
-            grade="proxy",
-            unit="frames",
-            n_frames=int(found.sum()),
-            frames_dropped=int((~found).sum()),
-            params={"fps": RATE, "max_lag": MAX_LAG, **params, **_confidence(lag)},
-        )
-        for name, definition, lag, params in lags
-    ]
+        lag: Lag | str = _why_not(readings, speech)
+        if not lag and speech is not None:
+            at = np.flatnonzero(readings.found)
+            lag = loudness_lag(np.interp(np.arange(len(readings)), at, readings.gap[at]), speech)
+        rows.append(_row("lag~loudness", "lag/opening-loudness", lag, readings, {}))
+    return rows
 
 
-def _confidence(lag: Lag | None) -> dict[str, float | int | str]:
+def lag_measurement(lag: Lag | str, readings: MeshReadings, lip_map: LipMap | None = None) -> Measurement:
+    """`lag~mouth` of a clip, from what `lag_or_reason` gave."""
+    origin = (lip_map or builtin_lip_map()).origin
+    return _row("lag~mouth", "lag/ridge-20mel-5frames", lag, readings, {"lip_map": origin})
+
+
+def set_lag_measurement(lags: Sequence[Lag]) -> Measurement:
+    """`lag_set~mouth`: one lag of many clips made by one method, from the mean of their curves.
+
+    Clips that shared no lag would not agree on a peak; the mean finds what they share.
+    """
+    mean = find_lag(np.mean([lag.curve for lag in lags], axis=0)) if lags else None
+    return measurement_of(
+        float("nan") if mean is None else mean.frames,
+        "no clip has a lag",
+        name="lag_set~mouth",
+        definition="lag/ridge-20mel-5frames/mean-curve",
+        grade="proxy",
+        unit="frames",
+        n_frames=0,
+        n_clips=len(lags),
+        params={"fps": RATE, "max_lag": MAX_LAG, **_confidence(mean)},
+    )
+
+
+def _why_not(readings: MeshReadings, speech: Speech | None) -> str:
+    found = readings.found
+    if speech is None:
+        return "no sound"
+    if len(found) < LEAST_S * RATE:
+        return f"{len(found) / RATE:.1f} s are fewer than {LEAST_S:g} s"
+    return "" if found.mean() >= 0.5 else "fewer than half of the frames show a face"
+
+
+def _row(name: str, definition: str, lag: Lag | str, readings: MeshReadings, params: Params) -> Measurement:
+    found = readings.found
+    there = None if isinstance(lag, str) else lag
+    return measurement_of(
+        float("nan") if there is None else there.frames,
+        lag if isinstance(lag, str) else "",
+        name=name,
+        definition=definition,
+        grade="proxy",
+        unit="frames",
+        n_frames=int(found.sum()),
+        frames_dropped=int((~found).sum()),
+        params={"fps": RATE, "max_lag": MAX_LAG, **params, **_confidence(there)},
+    )
+
+
+def _confidence(lag: Lag | None) -> Params:
     return {} if lag is None else {"peak": lag.peak, "rise": lag.rise, "reliable": lag.is_reliable}
 
 

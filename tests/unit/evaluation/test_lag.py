@@ -7,15 +7,18 @@ from talkhead.errors import CoeffFileError, InputError, ShapeError
 from talkhead.evaluation.lag import (
     CURVES,
     LipMap,
+    band_levels,
     builtin_lip_map,
     find_lag,
     fit_lip_map,
     in_sync,
     lag_curve,
     lag_measurements,
+    lag_or_reason,
     load_lip_map,
     mouth_curves,
     mouth_lag,
+    set_lag_measurement,
 )
 from talkhead.evaluation.mesh_readings import MeshReadings
 from talkhead.media.audio import Waveform
@@ -107,11 +110,21 @@ def test_speech_with_a_mouth_that_the_map_made_lags_as_it_was_moved(chirp):
     rng = np.random.default_rng(6)
     loud = np.repeat(rng.uniform(0, 1, 80), 1600)
     sound = Waveform((np.tile(chirp, 8) * loud).astype(np.float32))
-    from talkhead.evaluation.lag import band_levels
-
     lip_map = builtin_lip_map()
     made = lip_map.foretell(band_levels(sound, 200))
     assert mouth_lag(readings(np.roll(made, 4, axis=0)), sound, lip_map).frames == pytest.approx(4, abs=0.3)
+
+
+def test_blocks_of_sound_make_no_difference_and_silence_follows_its_end(chirp, monkeypatch):
+    sound = Waveform(chirp)
+    whole = band_levels(sound, 40)
+    blocks = Waveform.blocks
+    monkeypatch.setattr(Waveform, "blocks", lambda self, seconds: blocks(self, 0.037))
+    np.testing.assert_allclose(band_levels(sound, 40), whole, atol=1e-9)
+    np.testing.assert_array_equal(whole[30:], np.broadcast_to(whole[30], (10, 100)))
+    assert whole[30].max() < 0
+    monkeypatch.undo()
+    assert band_levels(sound, 10).shape == (10, 100)
 
 
 def test_frames_without_a_face_are_bridged_and_many_are_too_many():
@@ -121,6 +134,19 @@ def test_frames_without_a_face_are_bridged_and_many_are_too_many():
     curves[20:120] = np.nan
     with pytest.raises(InputError, match="40 of 150"):
         mouth_curves(readings(curves))
+
+
+def test_a_set_has_the_lag_that_its_clips_share():
+    lags = []
+    for seed in range(6):
+        base = wandering(seed, N + 24)
+        strange = wandering(seed + 100, N)
+        lags.append(find_lag(lag_curve(base[12 : 12 + N], base[7 : 7 + N] + 1.5 * strange)))
+    row = set_lag_measurement(lags)
+    assert row.value == pytest.approx(5, abs=0.3)
+    assert (row.name, row.n_clips) == ("lag_set~mouth", 6)
+    assert row.params["peak"] < max(lag.peak for lag in lags)
+    assert set_lag_measurement([]).reason == "no clip has a lag"
 
 
 def test_clips_that_cannot_tell_have_no_lag_and_say_why(chirp):
@@ -133,4 +159,6 @@ def test_clips_that_cannot_tell_have_no_lag_and_say_why(chirp):
     names = [m.name for m in lag_measurements(mouth, sound, with_loudness=True)]
     assert names == ["lag~mouth", "lag~loudness"]
     found = lag_measurements(mouth, sound)[0]
+    assert lag_or_reason(mouth, None) == "no sound"
+    assert lag_or_reason(mouth, sound).frames == found.value
     assert {"peak", "rise", "reliable", "lip_map"} <= set(found.params)

@@ -6,9 +6,10 @@ import contextlib
 import io
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ from talkhead.media.video import Clip, open_clip
 
 log = logging.getLogger(__name__)
 U8 = npt.NDArray[np.uint8]
+Value = TypeVar("Value")
 
 MOMENTS = 4
 """Pictures side by side in a report."""
@@ -349,16 +351,21 @@ def _lips(clip: Clip, boxes: list[Box | None], setting: Setting, wish: Wish) -> 
     if reason or setting.speech is None:
         names = (("lse_d", "lse_d"), ("lse_c", "lse_c"), ("av_conf", "lse_c"))
         return [absent(name, f"{kind}/syncnet-v2-track", reason) for name, kind in names]
-    n = round(len(boxes) / clip.fps * SYNC_RATE)
-    nearest = np.clip(np.round((np.arange(n) + 0.5) / SYNC_RATE * clip.fps - 0.5), 0, len(boxes) - 1).astype(int)
-    shown = [boxes[i] for i in nearest.tolist()] if boxes else []
+    shown = at_nearest(boxes, clip.fps, SYNC_RATE)
     tracks = find_tracks([[] if box is None else [box] for box in shown], min_track=wish.min_track)
     again = open_clip(clip.path, fps=SYNC_RATE, end_s=clip.end_s)
     scores = (
         score_film((resized(f, setting.size) for f in again), setting.speech, tool.network, tracks) if tracks else []
     )
-    rows = sync_measurements(scores, grade=tool.grade, detector="mesh", min_track=wish.min_track, n_frames=n)
+    rows = sync_measurements(scores, grade=tool.grade, detector="mesh", min_track=wish.min_track, n_frames=len(shown))
     return [_with(row, tool.params) for row in rows]
+
+
+def at_nearest(values: Sequence[Value], fps: float, rate: float) -> list[Value]:
+    """Values of frames at another rate: of the frame whose centre is nearest."""
+    n = round(len(values) / fps * rate)
+    nearest = np.floor((np.arange(n) + 0.5) / rate * fps).clip(0, max(len(values) - 1, 0))
+    return [values[i] for i in nearest.astype(int).tolist()]
 
 
 def _with(row: Measurement, params: dict[str, float | int | str]) -> Measurement:

@@ -40,8 +40,8 @@ class Evaluation:
 
     Attributes:
         protocol: how clips were judged. clips: in the order given. set_rows, real_set_rows: of a set, else empty.
-        failures: clips that could not be judged. notes: what a reader should know of the set. versions: of packages. weights: sha256 of files, by name.
-        seconds: of the work.
+        failures: clips that could not be judged. notes: what a reader should know of the set. versions: of packages.
+        weights: sha256 of files, by name. seconds: of the work.
     """
 
     protocol: Protocol
@@ -166,7 +166,8 @@ def _clip_as_dict(clip: ClipResult) -> dict[str, Any]:
 
 def _row_as_dict(row: Measurement) -> dict[str, Any]:
     params = {key: value for key, value in row.params.items() if not _is_odd(value)}
-    return asdict(row) | {"params": params, "identical": row.params.get("identical_frames") == row.n_frames > 0}
+    identical = {"identical": params["identical"]} if "identical" in params else {}
+    return asdict(row) | {"params": params} | identical
 
 
 def _set_row_as_dict(row: SetRow) -> dict[str, Any]:

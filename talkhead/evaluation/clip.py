@@ -168,6 +168,8 @@ def measure_clip(
     rows = [row for meter in meters for row in meter.measurements()] + missing
     real_rows = [row for meter in real_meters for row in meter.measurements()]
     rows += units.measurements() if units is not None and pair.au_csv is not None else _no_units(wish)
+    if pools is not None and pools.lags is not None:
+        pools.lags += [meter.lag for meter in meters if isinstance(meter, MeshMeter) and meter.lag is not None]
     if pools is not None and pools.units is not None and pair.au_csv is not None:
         pools.units.add(*_presences(pair.au_csv))
     if "speed" in wish.families:

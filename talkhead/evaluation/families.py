@@ -90,7 +90,12 @@ FAMILIES: tuple[Family, ...] = (
         needs="a real clip; --au-csv",
     ),
     Family(name="lip_reading", rows=("lip_reading_acc",), what="words that were recognised", needs="--predictions"),
-    Family(name="lag", rows=("lag~mouth",), what="how late the picture is, by a linear map", needs="4 s with sound"),
+    Family(
+        name="lag",
+        rows=("lag~mouth", "lag_set~mouth"),
+        what="how late the picture is, by a linear map",
+        needs="4 s with sound",
+    ),
     Family(name="silence", rows=("mouth_open_silence~mesh",), what="opening of the mouth in silence", needs="sound"),
     Family(name="speed", rows=("rtf", "work_fps"), what="how long it took to make", needs="--work-seconds"),
     Family(name="lse", rows=("lse_d", "lse_c", "av_conf"), what="lips and sound, by SyncNet", needs="sound; weights"),

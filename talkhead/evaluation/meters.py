@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 import numpy as np
@@ -28,6 +29,9 @@ from talkhead.evaluation.pixels import PixelScores
 from talkhead.evaluation.protocol import Protocol
 from talkhead.evaluation.steadiness import FrozenFrames, Jitter, face_measurements
 from talkhead.face.landmarks import Landmarks
+
+if TYPE_CHECKING:
+    from talkhead.evaluation.lag import Lag
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -269,6 +273,7 @@ class MeshMeter:
         self._reader, self._real = MeshReader(setting.fps), MeshReader(setting.fps)
         self._jitter, self._frozen = Jitter(), FrozenFrames()
         self.readings: MeshReadings | None = None
+        self.lag: Lag | None = None
 
     def add(self, view: View) -> None:
         """Read both meshes."""
@@ -312,13 +317,19 @@ class MeshMeter:
 
     def _with_sound(self, readings: MeshReadings) -> list[Measurement]:
         from talkhead.evaluation.face_curves import RATE
-        from talkhead.evaluation.lag import lag_measurements
+        from talkhead.evaluation.lag import Lag, lag_measurement, lag_or_reason
         from talkhead.evaluation.lips import LEAST_SILENCE, loudness, silent_frames, spoken_frames
 
         there, speech = readings_at_rate(readings, RATE), self._setting.speech
-        rows = lag_measurements(there, speech) if "lag" in self._families else []
-        if speech is None:
-            rows = [replace(row, reason=self._setting.no_speech) for row in rows]
+        rows: list[Measurement] = []
+        if "lag" in self._families:
+            found = self._setting.no_speech if speech is None else lag_or_reason(there, speech)
+            row = lag_measurement(found, there)
+            if isinstance(found, Lag):
+                self.lag = found
+                if not found.is_reliable:
+                    row = replace(row, params={**row.params, "warning": "the peak hardly stands out: not reliable"})
+            rows.append(row)
         if "silence" not in self._families:
             return rows
         name, definition = "mouth_open_silence~mesh", "mouth_open/mean-in-silence"

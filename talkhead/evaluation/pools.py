@@ -14,6 +14,7 @@ from talkhead.evaluation.frechet import (
     rank_warning,
 )
 from talkhead.evaluation.instruments import Instrument
+from talkhead.evaluation.lag import Lag, set_lag_measurement
 from talkhead.evaluation.measurement import Measurement
 from talkhead.evaluation.meters import NO_REAL, View, absent
 from talkhead.evaluation.perceptual import FID_DEFINITION, FVD_DEFINITION
@@ -103,6 +104,7 @@ class Pools:
     frames: FramePool | None = None
     windows: WindowPool | None = None
     units: PresenceCounts | None = None
+    lags: list[Lag] | None = None
     missing: list[Measurement] = field(default_factory=list)
 
     def add(self, view: View) -> None:
@@ -125,6 +127,8 @@ class Pools:
                 rows += pool.measurements() if pool.n_clips else []
         if self.units is not None and self.units.n_clips:
             rows += [replace(row, params={**row.params, "pool": "frames"}) for row in self.units.measurements()]
+        if self.lags is not None:
+            rows.append(set_lag_measurement(self.lags))
         return rows
 
 
@@ -135,7 +139,7 @@ def pools_of(families: tuple[str, ...], inception: Instrument, i3d: Instrument, 
         families: what is wanted. inception, i3d: networks. every: one frame of so many. has_real: whether any clip has
             a real one.
     """
-    pools = Pools(units=PresenceCounts() if "au" in families else None)
+    pools = Pools(units=PresenceCounts() if "au" in families else None, lags=[] if "lag" in families else None)
     for name, definition, tool in (("fid", FID_DEFINITION, inception), ("fvd", FVD_DEFINITION, i3d)):
         if name not in families:
             continue

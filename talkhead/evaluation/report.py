@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -183,21 +184,28 @@ def plot(curves: Sequence[F64], duration_s: float) -> str:
         for curve, colour in reversed(list(zip(curves, _COLOURS, strict=False)))
     )
     marks = []
-    for share in (0.1, 0.5, 0.9):
-        value = low + share * (high - low)
+    for value in ticks(low, high):
         y = y_of(value)
         marks.append(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e7e5e4"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        x = _LEFT + share * inner_width
-        anchor = "end" if share == 1 else "middle"
-        marks.append(f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}">{share * duration_s:.3g}</text>')
+    for moment in ticks(0.0, duration_s, 8):
+        x = _LEFT + inner_width * moment / duration_s
+        marks.append(f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{moment:g}</text>')
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" font-size="12" fill="#57534e">'
         f"{''.join(marks)}{lines}</svg>"
     )
+
+
+def ticks(low: float, high: float, most: int = 4) -> list[float]:
+    """Round numbers between two, at most so many and one: multiples of 1, 2 or 5 times a power of ten."""
+    least = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
 
 
 def _path(curve: F64, width: float, y_of: Callable[[float], float]) -> str:

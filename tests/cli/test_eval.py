@@ -33,7 +33,6 @@ def test_a_clip_beside_a_real_one(run_cli, face_clip, clip, tmp_path):
     assert (rows["psnr"]["value"], rows["psnr"]["identical"]) == (None, True)
     assert rows["face_found"]["value"] == 1
     assert rows["ard~mesh"]["value"] == 0
-    assert rows["jitter~mesh"]["value"] < 5
     assert {row["name"] for row in found["clips"][0]["real_rows"]} >= {"l1", "cpbd", "jitter~mesh"}
     assert files["html"].read_text().startswith("<!DOCTYPE html>")
     assert files["csv"].read_text().startswith("scope,clip,side,name,")

@@ -17,7 +17,7 @@ from talkhead.evaluation.evaluation import COLUMNS, Evaluation, Failure, read_ev
 from talkhead.evaluation.measurement import Measurement
 from talkhead.evaluation.meters import absent
 from talkhead.evaluation.protocol import protocol_of
-from talkhead.evaluation.report import as_html, plot
+from talkhead.evaluation.report import as_html, plot, ticks
 from talkhead.evaluation.suite import set_rows
 from talkhead.evaluation.table import as_text, compare
 
@@ -188,6 +188,19 @@ def test_plots_leave_gaps():
 
 def test_a_flat_curve_is_drawn():
     assert "nan" not in plot([np.zeros(5)], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 8, [0, 2, 4, 6, 8]),
+        (0.018, 0.27, [0.1, 0.2]),
+        (-3, 5, [-2, 0, 2, 4]),
+        (30.1, 30.9, [30.2, 30.4, 30.6, 30.8]),
+    ],
+)
+def test_ticks_are_round(low, high, expected):
+    assert ticks(low, high) == expected
 
 
 def test_long_curves_are_thinned():

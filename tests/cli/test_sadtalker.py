@@ -130,8 +130,9 @@ def test_references(run_cli, tmp_path, face, speech, animated_clip):
     plain = talkhead.audio2coeff(speech, system="sadtalker", device="cpu", reference=face)
     looked = talkhead.audio2coeff(speech, system="sadtalker", device="cpu", reference=face, ref_eyeblink=animated_clip)
     assert np.abs(plain.exp - looked.exp).max() > 1e-3
-    words = {"system": "sadtalker", "device": "cpu", "reference": face, "pose_style": "still"}
-    taken = talkhead.pose(speech, ref_pose=animated_clip, **words)
+    taken = talkhead.pose(
+        speech, ref_pose=animated_clip, system="sadtalker", device="cpu", reference=face, pose_style="still"
+    )
     clip = talkhead.extract(animated_clip, system="sadtalker", device="cpu")
     np.testing.assert_allclose(taken.rot[: len(clip)], (clip.rot - clip.rot[0])[: len(taken)], atol=1e-5)
 

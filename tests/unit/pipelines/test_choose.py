@@ -97,7 +97,7 @@ def test_wishes_that_a_learned_system_can_follow(registry):
 
 def test_wishes_are_for_the_system_that_does_the_stage(registry, monkeypatch):
     speaker = system("speaker", stages=("pose",), styles=("lively",))
-    systems = {name: choose.info(name) for name in choose.NAMES} | {"speaker": speaker}
+    systems = {s.name: s for s in choose.systems_for("render")} | {"speaker": speaker}
     monkeypatch.setattr(choose, "NAMES", tuple(systems))
     monkeypatch.setattr(choose, "info", systems.__getitem__)
     registry.update(cuda=True, weights=True)

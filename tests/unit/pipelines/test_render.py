@@ -65,9 +65,11 @@ def test_a_still_head():
 
 @pytest.mark.parametrize("name", ["extract", "audio2coeff", "pose", "edit", "render", "animate"])
 def test_a_misspelt_word_is_refused(name):
-    required = {"render": ("f", "m", "o"), "animate": ("f", "a", "o"), "edit": ("m", {})}.get(name, ("f",))
+    required: dict[str, tuple[object, ...]] = {
+        "render": ("f", "m", "o"), "animate": ("f", "a", "o"), "edit": ("m", {})
+    }  # fmt: skip
     with pytest.raises(TypeError, match="devcie"):
-        getattr(talkhead, name)(*required, devcie="cpu")
+        getattr(talkhead, name)(*required.get(name, ("f",)), devcie="cpu")
 
 
 def test_an_enhanced_renderer_is_a_renderer():

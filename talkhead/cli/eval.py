@@ -10,7 +10,7 @@ import typer
 
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
-from talkhead.errors import EXIT_OK, PartialFailure, UsageError
+from talkhead.errors import PartialFailure, UsageError
 
 if TYPE_CHECKING:
     from talkhead.evaluation.evaluation import Evaluation
@@ -23,22 +23,6 @@ class PoolWord(str, Enum):
 
     clips = "clips"
     frames = "frames"
-
-
-def _show_metrics(wanted: bool) -> None:
-    if wanted:
-        from talkhead.evaluation.families import as_text
-
-        typer.echo(as_text())
-        raise typer.Exit(EXIT_OK)
-
-
-def _show_protocols(wanted: bool) -> None:
-    if wanted:
-        from talkhead.evaluation.protocol import as_text
-
-        typer.echo(as_text())
-        raise typer.Exit(EXIT_OK)
 
 
 @options.reporting
@@ -116,12 +100,10 @@ def command(
     compare: Annotated[
         bool, typer.Option("--compare", help="The arguments are two or more JSON files of runs.")
     ] = False,
-    list_metrics: Annotated[
-        bool, typer.Option("--list-metrics", callback=_show_metrics, is_eager=True, help="Show the metrics and exit.")
-    ] = False,
+    list_metrics: Annotated[bool, typer.Option("--list-metrics", help="Show the metrics and exit.")] = False,
     list_protocols: Annotated[
         bool,
-        typer.Option("--list-protocols", callback=_show_protocols, is_eager=True, help="Show the protocols and exit."),
+        typer.Option("--list-protocols", help="Show the protocols and exit."),
     ] = False,
     device: options.Device = "auto",
     dtype: options.DtypeOption = options.Dtype.auto,
@@ -129,6 +111,8 @@ def command(
     reporter: Reporter,
 ) -> None:
     """Measure a generated video: every metric says what it is, and why where it has no value."""
+    if list_metrics or list_protocols:
+        return _list(reporter, list_metrics, list_protocols)
     if compare:
         return _compare(reporter, files or [])
     if len(files or []) > 2:
@@ -157,6 +141,17 @@ def _show(reporter: Reporter, found: Evaluation, written: list[str]) -> None:
 
     wrote = f"\n\nwrote {', '.join(written)}" if written else ""
     reporter.table(as_text(found) + wrote, **found.as_dict(), written=written)
+
+
+def _list(reporter: Reporter, metrics: bool, protocols: bool) -> None:
+    from talkhead.evaluation import families, protocol
+
+    if metrics:
+        named = {family.name: list(family.rows) for family in families.FAMILIES}
+        reporter.table(families.as_text(), metrics=named)
+    if protocols:
+        presets = [preset.as_dict() for preset in protocol.PROTOCOLS.values()]
+        reporter.table(protocol.as_text(), protocols=presets)
 
 
 def _compare(reporter: Reporter, files: list[str]) -> None:

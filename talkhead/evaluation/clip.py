@@ -120,7 +120,7 @@ class Wish:
 def measure_clip(
     pair: Pair, wish: Wish, pools: Pools | None = None, *, advance: Callable[[int], None] | None = None
 ) -> ClipResult:
-    """Judge one clip; memory grows by a few hundred bytes a frame, with ArcFace by 2 KB.
+    """Judge one clip; memory grows by some 5 KB a frame, with ArcFace by 2 KB more.
 
     Args:
         pair: the files. wish: what to measure, and how. pools: of the set that the clip belongs to. advance: is told
@@ -202,11 +202,13 @@ def _open_films(pair: Pair, protocol: Protocol, notes: list[str]) -> tuple[Clip,
                 " different shapes cannot be compared",
                 hint="crop both alike",
             )
-        size = _size(judged, protocol)
-        if real.size != size:
-            notes.append(f"real frames are scaled from {real.size[0]}x{real.size[1]} to {size[0]}x{size[1]}")
         if abs(real.info.fps - judged.fps) > 0.01:
             notes.append(f"the real clip has {real.info.fps:g} frames a second; it is read at {judged.fps:g}")
+    size = _size(judged, protocol)
+    for which, film in (("generated", judged), ("real", real)):
+        if film is not None and film.size != size:
+            how = "by areas" if size[0] * size[1] < film.size[0] * film.size[1] else "bicubic"
+            notes.append(f"{which} frames are scaled {how} from {film.size[0]}x{film.size[1]} to {size[0]}x{size[1]}")
     if protocol.clip_s is not None and judged.n_frames < 0.95 * protocol.clip_s * judged.fps:
         notes.append(f"the clip is shorter than the {protocol.clip_s:g} s of protocol {protocol.name}")
     return judged, real

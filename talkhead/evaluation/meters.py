@@ -281,7 +281,9 @@ class MeshMeter:
         self._reader.add(points)
         self._jitter.add(points)
         self._frozen.add(view.frame)
-        if view.real is not None:
+        if view.real is view.frame:
+            self._real = self._reader
+        elif view.real is not None:
             self._real.add(None if view.real_face is None else view.real_face.points)
 
     def measurements(self) -> list[Measurement]:

@@ -230,10 +230,11 @@ def _measured(
     gathered = _lip_reading(predictions) if "lip_reading" in families else []
     clips: list[ClipResult] = []
     failures: list[Failure] = []
-    with progress.stage("measure", len(pairs), "clips") as advance:
+    watched = progress if is_set else NoProgress()
+    with watched.stage("measure", len(pairs), "clips") as advance:
         for pair in pairs:
             try:
-                with progress.stage(pair.name or "measure", None) as frames:
+                with progress.stage(pair.name or "measure", _expected(pair, protocol)) as frames:
                     clips.append(measure_clip(pair, wish, pools if is_set else None, advance=frames))
             except TalkheadError as error:
                 if not is_set:
@@ -264,6 +265,17 @@ def _notes(clips: list[ClipResult]) -> tuple[str, ...]:
         return ()
     named = ", ".join(f"{width}x{height}" for width, height in sizes[:4])
     return (f"clips are judged at different sizes ({named}): L1, CPBD, SSIM and distances in pixels depend on it",)
+
+
+def _expected(pair: Pair, protocol: Protocol) -> int | None:
+    """About how many frames a clip has; None if its header does not say, or says that it cannot be judged."""
+    from talkhead.media.video import open_clip
+
+    try:
+        clip = open_clip(pair.generated, fps=protocol.fps, end_s=protocol.clip_s)
+    except TalkheadError:
+        return None
+    return clip.n_frames
 
 
 def _joined(clip: ClipResult, rows: list[Measurement]) -> ClipResult:

@@ -216,7 +216,7 @@ def test_one_frame_more_is_no_matter(clip, make_clip):
 def test_another_size_is_scaled_and_said(clip, make_clip):
     result = measure_clip(Pair(generated=clip, real=make_clip(size=(128, 96))), wish("l1"))
     assert result.size == (64, 48)
-    assert result.notes == ("real frames are scaled from 128x96 to 64x48",)
+    assert result.notes == ("real frames are scaled by areas from 128x96 to 64x48",)
 
 
 def test_another_shape_is_refused(clip, make_clip):
@@ -233,7 +233,8 @@ def test_a_protocol_sets_size_rate_and_length(make_clip):
     square = make_clip(n_frames=20, size=(64, 64), fps=50)
     result = measure_clip(Pair(generated=square), wish("cpbd", protocol="sadtalker"))
     assert (result.size, result.fps, result.n_frames) == ((256, 256), 25.0, 10)
-    assert "shorter than the 8 s" in result.notes[0]
+    assert "generated frames are scaled bicubic from 64x64 to 256x256" in result.notes
+    assert any("shorter than the 8 s" in note for note in result.notes)
 
 
 def test_one_frame(faces, make_clip):

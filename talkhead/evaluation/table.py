@@ -81,7 +81,10 @@ def compare(files: Sequence[Path]) -> tuple[str, list[dict[str, Any]]]:
     lines = [[r["name"], *(number(r[label]) for label in labels), *(r[end] for end in ends)] for r in shown]
     none = [row["name"] for row in rows if row not in shown]
     text = _aligned([head, *lines])
-    return (f"{text}\n\nno value in any run: {', '.join(none)}" if none else text), rows
+    notes = [f"no value in any run: {', '.join(none)}"] if none else []
+    if len({_judged(document) for document in documents}) > 1:
+        notes.append("the runs judged other real clips, or other numbers of frames: differences may come from that")
+    return "\n".join([text, *(f"\n{note}" for note in notes)]), rows
 
 
 def _main(document: dict[str, Any]) -> dict[tuple[str, str, str, str], dict[str, Any]]:
@@ -94,6 +97,12 @@ def _main(document: dict[str, Any]) -> dict[tuple[str, str, str, str], dict[str,
         if key not in chosen or row.get("pool") == pool:
             chosen[key] = row
     return chosen
+
+
+def _judged(document: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Names of the real clips, and how many frames were judged."""
+    clips = document["clips"]
+    return tuple(sorted((Path(clip["files"].get("real", "")).name, clip["n_frames"]) for clip in clips))
 
 
 def _labels(files: Sequence[Path]) -> list[str]:

@@ -106,6 +106,15 @@ def test_comparison(tmp_path):
     assert "no value in any run: lse_d, lse_c" in text
 
 
+def test_other_clips_are_said(tmp_path):
+    one = write(tmp_path / "a.json", evaluation())
+    (tmp_path / "b.json").write_text(
+        one.read_text().replace('"n_frames": 10,\n      "seconds"', '"n_frames": 9,\n      "seconds"')
+    )
+    assert "judged other real clips" in compare([one, tmp_path / "b.json"])[0]
+    assert "judged other real clips" not in compare([one, one])[0]
+
+
 def test_a_file_may_stand_beside_itself(tmp_path):
     file = write(tmp_path / "a.json", evaluation())
     _, rows = compare([file, file])

@@ -29,7 +29,7 @@ class PoolWord(str, Enum):
 def command(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="GENERATED [REAL]", help="The video to judge, and what it should look like."),
+        typer.Argument(metavar="GENERATED [REAL]", help="The video to judge, and the real one."),
     ] = None,
     audio: Annotated[
         str | None, typer.Option("--audio", metavar="WAV", help="The speech; default the video's own.")
@@ -39,7 +39,11 @@ def command(
     ] = None,
     manifest: Annotated[
         str | None,
-        typer.Option("--manifest", metavar="CSV", help="Instead, a set: generated, real, audio, source, id."),
+        typer.Option(
+            "--manifest",
+            metavar="CSV",
+            help="Instead, a set: columns generated, real, audio, source, id, au_real, au_generated.",
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -50,8 +54,11 @@ def command(
         typer.Option("--require", metavar="NAME", help="End with code 3 if this has no value.", rich_help_panel=WHAT),
     ] = None,
     protocol: Annotated[
-        str, typer.Option("--protocol", metavar="NAME", help="Settings of a paper.", rich_help_panel=WHAT)
-    ] = "plain",
+        str | None,
+        typer.Option(
+            "--protocol", metavar="NAME", help="Settings of a paper.", show_default="plain", rich_help_panel=WHAT
+        ),
+    ] = None,
     pool: Annotated[
         PoolWord | None,
         typer.Option("--pool", help="What counts alike in a set.", show_default="the protocol's", rich_help_panel=WHAT),
@@ -68,9 +75,16 @@ def command(
         ),
     ] = None,
     min_track: Annotated[
-        int,
-        typer.Option("--min-track", min=13, help="SyncNet: frames that must show a face.", rich_help_panel=WHAT),
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--min-track",
+            min=13,
+            metavar="N",
+            help="SyncNet: frames that must show a face.",
+            show_default="the published 100",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     au_csv: Annotated[
         tuple[str, str] | None,
         typer.Option("--au-csv", metavar="REAL GENERATED", help="OpenFace's CSV files.", rich_help_panel=WHAT),

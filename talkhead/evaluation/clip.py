@@ -18,7 +18,7 @@ from talkhead.audio.framing import Speech
 from talkhead.errors import InputError, MediaError
 from talkhead.evaluation.action_units import PresenceCounts, Presences, read_presences
 from talkhead.evaluation.face_store import FilmFaces
-from talkhead.evaluation.face_tracks import Box
+from talkhead.evaluation.face_tracks import MIN_TRACK, Box
 from talkhead.evaluation.families import in_order
 from talkhead.evaluation.instruments import Instruments
 from talkhead.evaluation.measurement import Measurement
@@ -113,7 +113,7 @@ class Wish:
     families: tuple[str, ...]
     instruments: Instruments
     keep_faces: bool = False
-    min_track: int = 100
+    min_track: int = MIN_TRACK
     with_pictures: bool = False
 
 

@@ -102,6 +102,9 @@ PROTOCOLS: dict[str, Protocol] = {
 """The presets; `plain` leaves clips as they are and measures everything."""
 
 
+DEFAULT = "plain"
+
+
 def protocol_of(name: str, *, pool: Pool | None = None, every: int | None = None) -> Protocol:
     """A preset, with what the caller changes in it.
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from talkhead.errors import InputError, TalkheadError, UsageError
 from talkhead.evaluation.evaluation import Evaluation, Failure, versions
+from talkhead.evaluation.face_tracks import MIN_TRACK
 from talkhead.evaluation.families import check_required, chosen_families
-from talkhead.evaluation.protocol import Pool, Protocol, protocol_of
+from talkhead.evaluation.protocol import DEFAULT, Pool, Protocol, protocol_of
 from talkhead.pipelines.inputs import PathLike
 from talkhead.pipelines.progress import NoProgress, Progress
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MANIFEST_COLUMNS = ("generated", "real", "audio", "source", "id", "au_real", "au_generated")
-MIN_TRACK = 100
 
 
 def evaluate(
@@ -35,10 +35,10 @@ def evaluate(
     manifest: PathLike | None = None,
     metrics: Sequence[str] = (),
     require: Sequence[str] = (),
-    protocol: str = "plain",
+    protocol: str | None = None,
     pool: Pool | None = None,
     every: int | None = None,
-    min_track: int = MIN_TRACK,
+    min_track: int | None = None,
     au_csv: tuple[PathLike, PathLike] | None = None,
     predictions: PathLike | None = None,
     work_seconds: float | None = None,
@@ -59,7 +59,7 @@ def evaluate(
         manifest: instead, a CSV file with a row for each clip: `generated`, and optionally `real`, `audio`, `source`,
             `id`, `au_real`, `au_generated`; paths are relative to it.
         metrics: families or rows; default those of the protocol. require: rows that must have a value.
-        protocol: settings of a paper (`talkhead.evaluation.protocol`). pool, every: change it.
+        protocol: settings of a paper (`talkhead.evaluation.protocol`); default `plain`. pool, every: change it.
         min_track: frames in which SyncNet must see a face; fewer than the published 100 changes the definition.
         au_csv: OpenFace's files of the real and of the generated clip. predictions: of a lip reader, CSV.
         work_seconds: how long `generated` took to make, for the real-time factor.
@@ -72,7 +72,7 @@ def evaluate(
             cannot be judged (of a set they are `failures`), or a required row without value, when all is written.
     """
     started = time.monotonic()
-    settings = protocol_of(protocol, pool=pool, every=every)
+    settings = protocol_of(protocol or DEFAULT, pool=pool, every=every)
     families = chosen_families(metrics, settings.metrics)
     check_required(require)
     if work_seconds is not None and not 0 < work_seconds < float("inf"):
@@ -80,7 +80,8 @@ def evaluate(
     pairs = _pairs(generated, real, audio, source, au_csv, manifest, work_seconds)
     outputs = _checked_outputs(output, csv, report, overwrite, [manifest, predictions, *_files(pairs)])
     found = _measured(
-        pairs, settings, families, is_set=manifest is not None, cache=cache, min_track=min_track,
+        pairs, settings, families, is_set=manifest is not None, cache=cache,
+        min_track=MIN_TRACK if min_track is None else min_track,
         predictions=None if predictions is None else Path(predictions), with_pictures=report is not None,
         machine=(device, dtype), progress=progress or NoProgress(), started=started,
     )  # fmt: skip

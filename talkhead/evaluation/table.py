@@ -142,7 +142,8 @@ def _reasons(rows: Sequence[Measurement]) -> list[str]:
 
 
 def _notes(found: Evaluation) -> list[str]:
-    shown = [f"  {note}" for note in found.notes]
+    open_points = [found.protocol.unknown] if found.protocol.unknown else []
+    shown = [f"  {note}" for note in [*open_points, *found.notes]]
     notes = [(clip.name, note) for clip in found.clips for note in clip.notes]
     shown += [f"  {name}: {note}" if len(found.clips) > 1 else f"  {note}" for name, note in notes]
     warned = [f"  {row.name}: {row.params['warning']}" for row in found.rows if "warning" in row.params]

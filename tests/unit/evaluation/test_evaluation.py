@@ -97,6 +97,10 @@ def test_the_table_of_a_set_has_intervals_and_failures():
     assert "one: cut" in text
 
 
+def test_what_a_paper_leaves_open_is_said():
+    assert "  The window of SSIM is not told" in as_text(evaluation(protocol="pir"))
+
+
 def test_comparison(tmp_path):
     files = [write(tmp_path / f"{name}.json", evaluation(value=v)) for name, v in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
     text, rows = compare(files)

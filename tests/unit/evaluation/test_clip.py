@@ -259,7 +259,7 @@ def test_no_sound(faces, make_clip):
 def test_missing_files_of_openface_are_told_before_the_work(clip, tmp_path):
     broken = tmp_path / "au.csv"
     broken.write_text("frame, success\n1, 1\n")
-    told = []
+    told: list[int] = []
     with pytest.raises(InputError):
         measure_clip(Pair(generated=clip, real=clip, au_csv=(broken, broken)), wish("au"), advance=told.append)
     assert told == []

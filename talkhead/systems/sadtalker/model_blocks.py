@@ -113,3 +113,21 @@ class SpectralConv2d(nn.Module):
         # New tensors: those of the last call may still be waiting for their gradients.
         self.weight_v = F.normalize(flat.T @ self.weight_u, dim=0, eps=1e-12)
         self.weight_u = F.normalize(flat @ self.weight_v, dim=0, eps=1e-12)
+
+
+class Hourglass(nn.Module):
+    """A U-net: each of `downs` and a halving, each of `ups` beside what came before its halving, then `head`."""
+
+    downs: nn.ModuleList
+    ups: nn.ModuleList
+    head: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, n_in, D, h, h) -> (B, n_out, D, h, h)."""
+        skips = [x]
+        for down in self.downs:
+            skips.append(halve(down(skips[-1])))
+        x = skips.pop()
+        for up in self.ups:
+            x = torch.cat((up(x), skips.pop()), 1)
+        return self.head(x)

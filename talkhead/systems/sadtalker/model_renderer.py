@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from talkhead.systems.sadtalker.config import RendererConfig
 from talkhead.systems.sadtalker.model_blocks import (
     ConvUnit,
+    Hourglass,
     ResBlock3d,
     SpectralConv2d,
     UpUnit,
@@ -95,7 +96,7 @@ class FeatureEncoder(nn.Module):
         return x
 
 
-class Hourglass3d(nn.Module):
+class Hourglass3d(Hourglass):
     """3-D U-net whose depth keeps its size."""
 
     def __init__(self, config: RendererConfig, n_in: int) -> None:
@@ -110,16 +111,6 @@ class Hourglass3d(nn.Module):
         )
         self.n_out = widths[0] + n_in
         self.head = ConvUnit(self.n_out, self.n_out, ndim=3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, n_in, D, h, h) -> (B, n_out, D, h, h)."""
-        skips = [x]
-        for down in self.downs:
-            skips.append(halve(down(skips[-1])))
-        x = skips.pop()
-        for up in self.ups:
-            x = torch.cat((up(x), skips.pop()), 1)
-        return self.head(x)
 
 
 class DenseMotion(nn.Module):

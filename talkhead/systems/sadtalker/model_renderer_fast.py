@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from talkhead.systems.sadtalker.kernels import Kernel, channels_last, use_kernels
-from talkhead.systems.sadtalker.model_blocks import check_sides, halve
+from talkhead.systems.sadtalker.model_blocks import Hourglass, check_sides
 from talkhead.systems.sadtalker.model_decoder_fast import FastDecoder
 from talkhead.systems.sadtalker.model_renderer import (
     VARIANCE,
@@ -166,7 +166,7 @@ class FastMotion(nn.Module):
         return x.flatten(-2).movedim(-1, 1)  # (B, (K + 1) * (1 + c), D, h, h)
 
 
-class FastHourglass(nn.Module):
+class FastHourglass(Hourglass):
     """`Hourglass3d`, batch norms folded, small maps read where they are enlarged."""
 
     def __init__(self, plain: Hourglass3d, make: type[Kernel]) -> None:
@@ -175,16 +175,6 @@ class FastHourglass(nn.Module):
         self.downs = nn.ModuleList([*use_kernels(wide, make), *use_kernels(narrow)])
         self.ups = use_kernels(plain.ups)
         self.head = use_kernels(nn.Sequential(plain.head), make)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, n_in, D, h, h) -> (B, n_out, D, h, h)."""
-        skips = [x]
-        for down in self.downs:
-            skips.append(halve(down(skips[-1])))
-        x = skips.pop()
-        for up in self.ups:
-            x = torch.cat((up(x), skips.pop()), 1)
-        return self.head(x)
 
 
 def separable_heat(keypoints: Tensor, sides: Sequence[int]) -> Tensor:

@@ -6,7 +6,7 @@ whose `run.py` builds the stages it lists. Commands know these protocols only, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -19,9 +19,14 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.face.landmarks import Landmarks
 
 if TYPE_CHECKING:
-    from talkhead.media.video import Clip
+    import torch
 
-Stage = Literal["extract", "audio2coeff", "pose", "render", "reenact", "frontalize"]
+    from talkhead.media.video import Clip
+    from talkhead.nn.steps import TrainStep
+
+Stage = Literal["extract", "audio2coeff", "pose", "listen", "render", "reenact", "frontalize", "train"]
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +178,15 @@ class Renderer(Protocol):
     def render(self, drive: Drive) -> Iterator[npt.NDArray[np.uint8]]: ...
 
 
+class Listener(Protocol):
+    """Speech -> what a renderer that also listens wants to hear: arrays by name, (n_frames, n) float32 each.
+
+    They travel to the renderer in `Drive.features`, and into training sets (`TrainingClip.features`).
+    """
+
+    def __call__(self, speech: Speech, *, fps: float, n_frames: int) -> dict[str, F32]: ...
+
+
 class RendererFactory(Protocol):
     """Prepares a source (network weights, textures, mattes) for rendering.
 
@@ -180,3 +194,83 @@ class RendererFactory(Protocol):
     """
 
     def __call__(self, source: Source, **options: Any) -> Renderer: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """A frame that shows how the person of a training clip looks.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB. coeffs: of that frame, as in `TrainingClip`. mask: (S, S) uint8, person 255, or
+            None.
+    """
+
+    image: U8
+    coeffs: Coeffs
+    mask: U8 | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingClip:
+    """A stretch of a prepared video: what `talkhead prepare` kept of it.
+
+    Attributes:
+        name: of the video. person: who it shows. start: number of its first frame in the video.
+        images: (S, S, 3) uint8 RGB each, T of them, decoded when they are asked for. masks: (S, S) uint8 each, person
+            255; empty if none were kept.
+        coeffs: absolute tracks in space `meshwarp`, T frames; in the pixels of the crop, so `size` is (S, S), and `id`
+            is that of the whole video.
+        sound: (T * 640,) int16, 16 kHz mono, 640 samples a frame at 25 frames a second; None of a silent video.
+        features: what the listeners of systems heard, by name, (T, n) each.
+        references: frames of the video whose heads are turned as differently as possible.
+    """
+
+    name: str
+    person: str
+    start: int
+    images: Sequence[U8]
+    masks: Sequence[U8]
+    coeffs: Coeffs
+    sound: npt.NDArray[np.int16] | None
+    features: Mapping[str, F32]
+    references: Sequence[Reference]
+
+
+class TrainSpec(Protocol):
+    """How a system learns; `build_train(config, device)` of its module makes one, `training.loop` does the rest.
+
+    Attributes:
+        networks: all that is saved and moved to the device, by name. groups: optimiser by name -> names of the
+            networks that it moves. averaged: networks of which a moving average is kept beside.
+    """
+
+    networks: Mapping[str, torch.nn.Module]
+    groups: Mapping[str, tuple[str, ...]]
+    averaged: tuple[str, ...]
+
+    def optimiser(self, group: str, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """A fresh optimiser of a group; the loop changes its rate by the recipe's schedule."""
+        ...
+
+    def sample(self, clip: TrainingClip, rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+        """One example of a clip, to be stacked into batches; called in worker processes, on the CPU."""
+        ...
+
+    def steps(self, batch: Mapping[str, torch.Tensor], number: int) -> Iterator[tuple[str, TrainStep]]:
+        """What step `number` minimises: (group, terms), one after the other.
+
+        The loop goes backward from each, and moves the group, before it asks for the next; so a discriminator's terms
+        come after the generator's, from the same pictures.
+        """
+        ...
+
+    def pictures(self, batch: Mapping[str, torch.Tensor]) -> dict[str, U8]:
+        """Contact sheets, (H, W, 3) uint8 RGB by name, to look at while it learns."""
+        ...
+
+    def checkpoint(self, networks: Mapping[str, torch.nn.Module]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        """Tensors and metadata of the safetensors file that the system's stages load.
+
+        `networks` are those to be written, by name: the averaged ones where an average is kept.
+        """
+        ...

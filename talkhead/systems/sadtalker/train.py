@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkhead.errors import ShapeError
+from talkhead.nn.steps import TrainStep
 from talkhead.systems.sadtalker.model_posevae import MotionDiscriminator, PoseVAE
 
 N_LANDMARKS = 68
@@ -66,24 +67,6 @@ class MappingTraining:
     learning_rate: float = 2e-4
     n_frames: int = 5
     keypoints: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrainStep:
-    """What one step minimises.
-
-    Attributes:
-        losses: terms by name, scalars before their weights. total: their weighted sum, to go backward from.
-    """
-
-    losses: Mapping[str, Tensor]
-    total: Tensor
-
-    @classmethod
-    def of(cls, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> TrainStep:
-        """Weigh terms; each has a weight."""
-        total = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
-        return cls(dict(losses), total)
 
 
 def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

@@ -40,9 +40,11 @@ class SystemInfo:
             needs none. sizes: sides of the pictures its renderer draws, pixels; empty: any size. styles: names of ways
             to move the head, besides numbers.
         understands: words its stages are given only because they are listed here. `render`: `preprocess`, `blend`,
-            `yaw`, `pitch`, `roll` (degrees, as text). Speech: `phonemes`, `ref_eyeblink`, `ref_pose` (`Coeffs`);
+            `yaw`, `pitch`, `roll` (degrees, as text). All learned stages: `checkpoint`, a file of the user's own (given
+            to builders). Speech: `phonemes`, `ref_eyeblink`, `ref_pose` (`Coeffs`);
             `articulation` other than 1; and what `reference` is: `manner`, a head to move like, or `face`, the face
             that will speak.
+        by_name: whether it is taken only when it is asked for by its name; `auto` passes it over.
         is_aligned: whether it measures heads in an aligned picture of their own, so that pose says nothing about
             the place in the photo.
         module: import path of the module with `build_<stage>` functions (docs/adding-a-system.md).
@@ -57,6 +59,7 @@ class SystemInfo:
     sizes: tuple[int, ...] = ()
     styles: tuple[str, ...] = ()
     understands: frozenset[str] = frozenset()
+    by_name: bool = False
     is_aligned: bool = False
     module: str
 
@@ -172,6 +175,11 @@ class Renderer(Protocol):
 
     @property
     def size(self) -> tuple[int, int]: ...
+
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """Names of the features that it wants in `Drive.features`; without them it draws as if nobody spoke."""
+        ...
 
     def rest_coeffs(self) -> Coeffs: ...
 

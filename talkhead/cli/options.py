@@ -182,6 +182,15 @@ EnhanceBackground = Annotated[
 NoDownload = Annotated[
     bool, typer.Option("--no-download", help="Fetch no weights from the network.", rich_help_panel=MACHINE)
 ]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Weights of your own, as `talkhead train` writes them; headgan also knows the words warp and pncc.",
+        rich_help_panel=MACHINE,
+    ),
+]
 AcceptLicence = Annotated[
     list[str] | None,
     typer.Option(
@@ -350,6 +359,7 @@ _MACHINE: tuple[tuple[str, Any, Any], ...] = (
     ("dtype", DtypeOption, Dtype.auto),
     ("no_download", NoDownload, False),
     ("accept_licence", AcceptLicence, None),
+    ("checkpoint", Checkpoint, None),
 )
 _PICTURE: tuple[tuple[str, Any, Any], ...] = (
     ("overwrite", Overwrite, False),

@@ -13,7 +13,7 @@ from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_sourc
 from talkhead.pipelines.outputs import check_destination
 from talkhead.pipelines.pose import Moving, head_of
 from talkhead.pipelines.progress import NoProgress
-from talkhead.pipelines.render import open_renderer, picture_wishes, result_of, turned, turned_by, write_frames
+from talkhead.pipelines.render import heard, open_renderer, picture_wishes, result_of, turned, turned_by, write_frames
 from talkhead.protocols import Stage
 
 if TYPE_CHECKING:
@@ -98,5 +98,6 @@ def animate(
         head = head_of(opened.speech, mover, moving, job, reference=manner, n_frames=len(coeffs))
         coeffs = turned(coeffs.merged(head), chosen, angles)
         if not settings.dry_run:
-            write_frames(renderer, coeffs, output, kind, audio=opened.path, settings=settings)
+            features = heard(chosen, renderer, opened.speech, coeffs, settings)
+            write_frames(renderer, coeffs, output, kind, audio=opened.path, settings=settings, features=features)
     return result_of(output, renderer, coeffs, chosen, settings)

@@ -43,7 +43,7 @@ def choose_system(
         machine: who is asked for, and what may be done for it. stage: what is to be done. space: of the codes that are
             read or wanted. wishes: of this stage, and of those that go with it.
     Raises:
-        UsageError: unknown name, or a system that does not offer the stage.
+        UsageError: unknown name, a system that does not offer the stage, or a checkpoint for one that takes none.
     """
     offered = systems_for(stage)
     names = ", ".join(s.name for s in offered)
@@ -51,7 +51,12 @@ def choose_system(
         chosen = info(machine.system)
         if stage not in chosen.stages:
             raise UsageError(f"{chosen.name} does not offer {stage}", hint=f"systems that do: {names}")
+        if machine.checkpoint is not None and "checkpoint" not in chosen.understands:
+            raise UsageError(f"{chosen.name} takes no --checkpoint", hint=_who_understands("checkpoint"))
         return chosen
+    if machine.checkpoint is not None:
+        raise UsageError("--checkpoint belongs to one system", hint="name it: " + _who_understands("checkpoint"))
+    offered = [s for s in offered if not s.by_name]
     if space is not None:
         family = space_family(space)
         offered = [s for s in offered if s.reads(family)] or offered
@@ -145,6 +150,8 @@ def build(
     options: dict[str, Any] = {"device": device, "dtype": dtype}
     if "weights" in accepted:
         options["weights"] = weights_for(machine, progress)
+    if "checkpoint" in accepted:
+        options["checkpoint"] = machine.checkpoint
     made: Callable[..., Any] = builder(**{key: value for key, value in options.items() if key in accepted})
     return made
 
@@ -176,9 +183,12 @@ def understood(system: SystemInfo, words: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in words.items() if value is not None}
     for name in given:
         if name not in system.understands:
-            others = ", ".join(n for n in NAMES if name in info(n).understands)
-            raise UsageError(f"{system.name} has no --{name.replace('_', '-')}", hint=f"systems that have: {others}")
+            raise UsageError(f"{system.name} has no --{name.replace('_', '-')}", hint=_who_understands(name))
     return given
+
+
+def _who_understands(word: str) -> str:
+    return "systems that have it: " + ", ".join(name for name in NAMES if word in info(name).understands)
 
 
 def _is_cuda(device: str) -> bool:

@@ -98,6 +98,7 @@ class MachineKeywords(TypedDict, total=False):
     dtype: str
     download: bool
     accept_licences: Sequence[str]
+    checkpoint: str | Path | None
 
 
 class RenderKeywords(MachineKeywords, total=False):
@@ -127,6 +128,7 @@ class Machine:
     Attributes:
         system: name, or "auto". device: auto, cpu, cuda[:N] or mps. dtype: number format of a learned system.
         download: whether missing weights may be fetched. accept_licences: of weights, accepted now.
+        checkpoint: a learned system's weights of the user's own, in place of the published ones.
         is_dry: nothing is fetched, though the choice of a system goes as if it were.
     """
 
@@ -135,6 +137,7 @@ class Machine:
     dtype: str = DEFAULTS.dtype
     download: bool = True
     accept_licences: tuple[str, ...] = ()
+    checkpoint: str | Path | None = None
     is_dry: bool = False
 
     @classmethod

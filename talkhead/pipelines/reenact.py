@@ -13,7 +13,15 @@ from talkhead.pipelines.extract import extract_video
 from talkhead.pipelines.inputs import PathLike, Photo, check_sound, known_space, open_source
 from talkhead.pipelines.outputs import check_destination, size_in_file
 from talkhead.pipelines.progress import NoProgress
-from talkhead.pipelines.render import open_renderer, own_coeffs, picture_wishes, placed, result_of, write_frames
+from talkhead.pipelines.render import (
+    heard_in_file,
+    open_renderer,
+    own_coeffs,
+    picture_wishes,
+    placed,
+    result_of,
+    write_frames,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -72,5 +80,6 @@ def reenact(
     mode: MotionMode = "relative" if is_foreign and motion == "auto" else motion
     coeffs = retarget(driver, source=own, mode=mode, motion_scale=motion_scale, space=space)
     coeffs = coeffs if is_foreign else placed(coeffs, own)
-    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings)
+    features = heard_in_file(chosen, renderer, sound, coeffs, settings)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features)
     return result_of(output, renderer, coeffs, chosen, settings)

@@ -16,7 +16,16 @@ from talkhead.coeffs.retarget import retarget
 from talkhead.errors import UsageError
 from talkhead.pipelines.choose import build, build_extractor, choose_system, understood, weights_for
 from talkhead.pipelines.config import DEFAULTS, Machine, RenderKeywords, RenderSettings, Result, check_scale
-from talkhead.pipelines.inputs import Motion, PathLike, Photo, check_sound, known_space, open_source, read_motion
+from talkhead.pipelines.inputs import (
+    Motion,
+    PathLike,
+    Photo,
+    check_sound,
+    known_space,
+    open_source,
+    open_speech,
+    read_motion,
+)
 from talkhead.pipelines.outputs import (
     Frame,
     Kind,
@@ -27,7 +36,7 @@ from talkhead.pipelines.outputs import (
     write_picture,
 )
 from talkhead.pipelines.progress import NoProgress, tracked
-from talkhead.protocols import Drive, Renderer, Source, SystemInfo
+from talkhead.protocols import F32, Drive, Renderer, Source, Speech, SystemInfo
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -82,7 +91,8 @@ def render(
     if settings.dry_run:
         return result_of(output, renderer, coeffs, chosen, settings)
     sound = None if audio is None else Path(audio)
-    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings)
+    features = heard_in_file(chosen, renderer, sound, coeffs, settings)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features)
     return result_of(output, renderer, coeffs, chosen, settings)
 
 
@@ -127,6 +137,11 @@ class Enhanced:
     def size(self) -> tuple[int, int]:
         """Width and height of the enhanced frames."""
         return self.enhancer.size(*self.renderer.size)
+
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """As the renderer's."""
+        return self.renderer.hears
 
     def rest_coeffs(self) -> Coeffs:
         """As the renderer's."""
@@ -264,6 +279,28 @@ def one_frame(coeffs: Coeffs, kind: Kind, frame: int | None) -> Coeffs:
     return coeffs.at(slice(index, index + 1))
 
 
+def heard(
+    system: SystemInfo, renderer: Renderer, speech: Speech, coeffs: Coeffs, settings: RenderSettings
+) -> dict[str, F32]:
+    """What a renderer that also listens hears in the speech, for each frame; nothing for the others."""
+    if not renderer.hears:
+        return {}
+    listen = build(system, "listen", settings.machine, settings.progress)
+    with (settings.progress or NoProgress()).stage("listen", None):
+        found: dict[str, F32] = listen(speech, fps=coeffs.fps, n_frames=len(coeffs))
+    return {name: found[name] for name in renderer.hears}
+
+
+def heard_in_file(
+    system: SystemInfo, renderer: Renderer, sound: Path | None, coeffs: Coeffs, settings: RenderSettings
+) -> dict[str, F32]:
+    """As `heard`, of a sound file or a video's sound; nothing without one."""
+    if sound is None or not renderer.hears:
+        return {}
+    with open_speech(sound) as opened:
+        return heard(system, renderer, opened.speech, coeffs, settings)
+
+
 def write_frames(
     renderer: Renderer,
     coeffs: Coeffs,
@@ -272,10 +309,11 @@ def write_frames(
     *,
     audio: Path | None,
     settings: RenderSettings,
+    features: Mapping[str, F32] | None = None,
 ) -> None:
     """Render and write frame by frame; no more than a few frames are in memory at a time."""
     options = video_options(settings)
-    drawn = renderer.render(Drive(coeffs=coeffs))
+    drawn = renderer.render(Drive(coeffs=coeffs, features=dict(features or {})))
     frames = tracked(drawn, settings.progress or NoProgress(), "render", len(coeffs))
     if kind == "picture":
         write_picture(list(frames)[0], output, options)

@@ -99,6 +99,11 @@ class MeshwarpRenderer:
         for t in range(len(drive.coeffs)):
             yield self.draw(resolver.at(t))
 
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """Nothing: the coefficients say all."""
+        return ()
+
     def rest_coeffs(self) -> Coeffs:
         """The photo's own coefficients, one frame: rendering them gives the photo."""
         return self.fit.coeffs

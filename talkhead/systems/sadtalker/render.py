@@ -89,6 +89,11 @@ class SadTalkerRenderer:
         height, width = display_frame(self._photo.square, self._photo.display).shape[:2]
         return width, height
 
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """Nothing: the coefficients say all."""
+        return ()
+
     def rest_coeffs(self) -> Coeffs:
         """The photo's own coefficients, one frame, absolute."""
         return self._photo.coeffs

@@ -57,7 +57,7 @@ def test_keywords_are_the_fields_they_become():
 
 
 def test_options_of_commands_are_keywords_with_the_same_defaults():
-    names = ("system", "device", "dtype", "no_download", "accept_licence")
+    names = ("system", "device", "dtype", "no_download", "accept_licence", "checkpoint")
     picture = {name for name, _, _ in options._PICTURE}
     assert tuple(name for name, _, _ in options._MACHINE) == names
     given = options._as_keywords({name: default for name, _, default in (*options._PICTURE, *options._MACHINE)})

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from talkhead.errors import ShapeError
+from talkhead.face.seam import FEATHER, feather_mask
 from talkhead.systems.sadtalker.crop import SadCrop, crop_of, cut, squared
-from talkhead.systems.sadtalker.paste import FEATHER, Paster, display_frame, feather_mask, photo_box
+from talkhead.systems.sadtalker.paste import Paster, display_frame, photo_box
 
 
 def boxes(size, outer, quad, shrink=1):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from talkhead.audio.framing import Speech as Speech
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.retarget import Transfer
 from talkhead.face.landmarks import Landmarks
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SystemInfo:
             `articulation` other than 1; and what `reference` is: `manner`, a head to move like, or `face`, the face
             that will speak.
         by_name: whether it is taken only when it is asked for by its name; `auto` passes it over.
+        transfer: how it takes one person's motion to another by itself (`coeffs.retarget`).
         is_aligned: whether it measures heads in an aligned picture of their own, so that pose says nothing about
             the place in the photo.
         module: import path of the module with `build_<stage>` functions (docs/adding-a-system.md).
@@ -60,6 +62,7 @@ class SystemInfo:
     styles: tuple[str, ...] = ()
     understands: frozenset[str] = frozenset()
     by_name: bool = False
+    transfer: Transfer = "relative"
     is_aligned: bool = False
     module: str
 

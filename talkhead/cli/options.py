@@ -75,6 +75,7 @@ class MotionMode(str, Enum):
     auto = "auto"
     relative = "relative"
     absolute = "absolute"
+    adapted = "adapted"
 
 
 class PhonemeSet(str, Enum):

@@ -28,7 +28,8 @@ def command(
         typer.Option(
             "--motion",
             help="relative: changes since the driver's own rest; absolute: the driver's very pose and expression; "
-            "auto: absolute for the same person.",
+            "adapted: these, at the photo's mean size and place (HeadGAN); auto: absolute for the same person, else as "
+            "the system does by itself, relative or (headgan) adapted.",
             rich_help_panel=TRANSFER,
         ),
     ] = options.MotionMode.auto,

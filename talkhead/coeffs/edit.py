@@ -194,6 +194,11 @@ class Edit:
         return edit_kind(self.name)
 
     @property
+    def length_s(self) -> float:
+        """When its last keyframe is, seconds; 0 of an edit that holds all the time."""
+        return self.keyframes.keys[-1][0] if self.keyframes else 0.0
+
+    @property
     def number(self) -> float:
         """The value of an edit without keyframes."""
         assert self.keyframes is not None

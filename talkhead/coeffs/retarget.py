@@ -2,7 +2,8 @@
 
 Relative motion follows the usual recipe of relative motion transfer (e.g. Siarohin et al. 2019): what the driver does
 beyond his own neutral face and mean pose is added to the source's rest. Absolute motion takes the driver's expression
-and pose as they are and only puts the head where the source has it.
+and pose as they are and only puts the head where the source has it. Adapted motion takes them too, and the driver's
+camera brought to the source's mean size and place and steadied, as in HeadGAN's published code (Doukas et al. 2021).
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from talkhead.coeffs.file import require_space
 from talkhead.coeffs.layout import Space
 from talkhead.coeffs.limits import soft_limit, soft_limit_length
 from talkhead.coeffs.rotation import rot_of_vectors, vectors_about_mean
+from talkhead.coeffs.smooth import box
 from talkhead.errors import ShapeError, UsageError
 from talkhead.geometry import euler_to_matrix, matrix_to_rotvec
 
 log = logging.getLogger(__name__)
 
 F64 = npt.NDArray[np.float64]
-MotionMode = Literal["auto", "relative", "absolute"]
+MotionMode = Literal["auto", "relative", "absolute", "adapted"]
+Transfer = Literal["relative", "adapted"]
+"""Ways from one person to another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +44,7 @@ class RetargetConfig:
         zoom_knee, zoom_limit: the same for the logarithm of the change of size.
         closed_percentile: of the mouth opening, open_eye_percentile: of the openness of the eyes; frames below the
             first and above the second are the driver's neutral face.
+        camera_s: over how long adapted motion steadies size and place (15 frames at 25 a second).
     """
 
     same_person: float = 0.6
@@ -49,6 +54,7 @@ class RetargetConfig:
     zoom_limit: float = 0.3
     closed_percentile: float = 30.0
     open_eye_percentile: float = 40.0
+    camera_s: float = 0.6
 
 
 DEFAULTS = RetargetConfig()
@@ -59,6 +65,7 @@ def retarget(
     *,
     source: Coeffs,
     mode: MotionMode = "auto",
+    transfer: Transfer = "relative",
     motion_scale: float = 1.0,
     space: Space | None = None,
     opening: npt.ArrayLike | None = None,
@@ -70,8 +77,9 @@ def retarget(
     person's open eye by definition. Rotation is not limited here; a renderer knows its own range.
 
     Args:
-        driving: (T frames) of the driver. source: one frame, of the photo. mode: `relative`, `absolute`, or `auto`:
-            absolute when both show the same person. motion_scale: how much of expression and head motion is kept.
+        driving: (T frames) of the driver. source: one frame, of the photo.
+        mode: `relative`, `absolute`, `adapted`, or `auto`: absolute when both show the same person, else as `transfer`
+            says. motion_scale: how much of expression and head motion is kept.
         space: of the codes, to tell an open mouth from a closed one. opening: (T,) mouth opening in any unit, instead.
         config: bounds.
     Returns:
@@ -85,10 +93,12 @@ def retarget(
     if source.exp is not None or source.id is not None:
         require_space(driving, source.space, "the driver's coefficients")
     same = is_same_person(driving, source, space, config)
-    chosen = mode if mode != "auto" else "absolute" if same else "relative"
+    chosen = mode if mode != "auto" else "absolute" if same else transfer
     if chosen == "absolute":
         moved = _absolute(driving, source)
         identity = driving.id if same else source.id
+    elif chosen == "adapted":
+        moved, identity = _adapted(driving, source, config), source.id
     else:
         neutral = driver_neutral(driving, space=space, opening=opening, config=config)
         moved = _relative(driving, source, neutral, config)
@@ -196,6 +206,19 @@ def _relative(driving: Coeffs, source: Coeffs, neutral: Coeffs, config: Retarget
 def _absolute(driving: Coeffs, source: Coeffs) -> Coeffs:
     anchor = driving.at(slice((frame := _frame_like(driving, source)), frame + 1))
     changes = _placed(driving, source, anchor, None)
+    return driving.replace(relative=driving.relative | changes.keys(), **changes)
+
+
+def _adapted(driving: Coeffs, source: Coeffs, config: RetargetConfig) -> Coeffs:
+    """Expression and rotation as they are; size and place about the source's own, smoothed by a running mean."""
+    width = max(1, round(config.camera_s * driving.fps))
+    changes: dict[str, Any] = {}
+    if driving.scale is not None and "scale" not in driving.relative:
+        scale = driving.scale.astype(np.float64)
+        changes["scale"] = box(scale / scale.mean(), width).astype(np.float32)
+    if driving.trans is not None and "trans" not in driving.relative:
+        trans = driving.trans.astype(np.float64)
+        changes["trans"] = box(trans - trans.mean(0), width).astype(np.float32)
     return driving.replace(relative=driving.relative | changes.keys(), **changes)
 
 

@@ -117,6 +117,27 @@ def adaptive(track: npt.ArrayLike, sigma: float = 2.0, noise: npt.ArrayLike | No
 _NOISE_PEAK = 12.0
 
 
+def box(track: npt.ArrayLike, width: int) -> F64:
+    """Running mean; the ends are repeated, and an even width reaches one frame further back than ahead.
+
+    Args:
+        track: (T, ...). width: frames; 1 copies.
+    Returns:
+        (T, ...) float64.
+    Raises:
+        UsageError: `width` is less than 1.
+    """
+    if width < 1:
+        raise UsageError(f"a mean over {width} frames: expected at least 1")
+    values = np.asarray(track, np.float64)
+    before = width // 2
+    ends = [(before, width - 1 - before)] + [(0, 0)] * (values.ndim - 1)
+    summed = np.cumsum(np.pad(values, ends, mode="edge"), axis=0)
+    total = summed[width - 1 :].copy()
+    total[1:] -= summed[:-width]
+    return np.asarray(total / width, np.float64)
+
+
 def _filtered(values: F64, taps: F64) -> F64:
     radius = len(taps) // 2
     padded = np.pad(values, [(radius, radius)] + [(0, 0)] * (values.ndim - 1), mode="symmetric")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Framing = Literal["full", "crop"]
 Preprocess = Literal["crop", "extcrop", "resize", "full", "extfull"]
 Blend = Literal["feather", "poisson"]
-MotionMode = Literal["auto", "relative", "absolute"]
+MotionMode = Literal["auto", "relative", "absolute", "adapted"]
 Codec = Literal["h264", "h265", "vp9", "av1", "ffv1"]
 MIN_SIZE, MAX_SIZE = 16, 8192  # longer side of an output, pixels
 MAX_POSE_SCALE = 3.0

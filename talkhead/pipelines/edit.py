@@ -81,7 +81,7 @@ def edit_photo(
     source = open_source(face, settings.face_choice)
     renderer = open_renderer(chosen, source, settings)
     own = own_coeffs(renderer, source, chosen, settings.machine, fps)
-    length_s = max((time for change in changes for time in _key_seconds(change)), default=0.0)
+    length_s = max((change.length_s for change in changes), default=0.0)
     if length_s > 0 and kind == "picture":
         raise UsageError("keyframes make a film, not a picture", hint="end the output's name in .mp4")
     still = stretch(own, max(1.0, round(length_s * fps) + 1.0)) if length_s else own
@@ -116,7 +116,3 @@ def _as_edit(name: str, value: object) -> Edit:
     if name == "id-from":
         return Edit(name=name, coeffs=value if isinstance(value, Coeffs) else read_coeffs(str(value)))
     return parse_edit(name, "" if value is True or value is None else str(value))
-
-
-def _key_seconds(change: Edit) -> tuple[float, ...]:
-    return tuple(second for second, _ in change.keyframes.keys) if change.keyframes else ()

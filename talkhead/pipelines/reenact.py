@@ -44,7 +44,9 @@ def reenact(
     Args:
         face: photo. driving: video of the driver, whose sound is taken too. audio: another sound track.
         motion: `relative` adds the driver's changes since rest to the photo, `absolute` takes the driver's own pose
-            and expression, `auto` is absolute when driver and photo are the same person. motion_scale: strength.
+            and expression, `adapted` brings these to the photo's mean size and place, as HeadGAN does; `auto` is
+            absolute when driver and photo are the same person, else what the system does by itself. motion_scale:
+            strength.
         driver_face: which face of the driving video. fps: of the result; None keeps the driving video's.
         words: how to make and write the pictures; see `RenderSettings`.
     Raises:
@@ -78,7 +80,7 @@ def reenact(
     own = own_coeffs(renderer, source, chosen, settings.machine, driver.fps)
     space = None if is_foreign else known_space(own.space)
     mode: MotionMode = "relative" if is_foreign and motion == "auto" else motion
-    coeffs = retarget(driver, source=own, mode=mode, motion_scale=motion_scale, space=space)
+    coeffs = retarget(driver, source=own, mode=mode, transfer=chosen.transfer, motion_scale=motion_scale, space=space)
     coeffs = coeffs if is_foreign else placed(coeffs, own)
     features = heard_in_file(chosen, renderer, sound, coeffs, settings)
     write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features)

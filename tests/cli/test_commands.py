@@ -271,6 +271,20 @@ def test_frontalize_coefficients_and_photo(run_cli, tmp_path, face):
     assert pixels(out).shape == pixels(face).shape
 
 
+def test_views_of_a_photo(run_cli, tmp_path, face):
+    assert run_cli("frontalize", face, "-o", tmp_path / "v.mp4", "--yaw", "-10,10", "--size", "96").code == 0
+    assert probe(tmp_path / "v.mp4").n_frames_estimate == 51
+    assert run_cli("frontalize", face, "-o", tmp_path / "a.png", "--yaw", "12", "--size", "96").code == 0
+    assert run_cli("frontalize", face, "-o", tmp_path / "b.png", "--size", "96").code == 0
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+    refused = run_cli("frontalize", face, "-o", tmp_path / "c.png", "--yaw", "-10,10")
+    assert refused.code == 2 and "several views" in refused.err
+    motion = tmp_path / "own.safetensors"
+    run_cli("extract", face, "-o", motion)
+    refused = run_cli("frontalize", motion, "-o", tmp_path / "d.safetensors", "--yaw", "5")
+    assert refused.code == 2 and "talkhead edit" in refused.err
+
+
 def test_extract_video_and_reenact(run_cli, tmp_path, face, animated):
     """A video that we made ourselves drives the photo it was made from."""
     video, _ = animated

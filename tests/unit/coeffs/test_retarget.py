@@ -210,3 +210,26 @@ def test_soft_limit():
     assert np.linalg.norm(result[0]) < 1
     assert result[0, 1] / result[0, 0] == pytest.approx(4 / 3)
     np.testing.assert_allclose(result[1:], vectors[1:])
+
+
+def test_adapted_motion_keeps_expression_and_turn_and_brings_the_camera_to_the_source(driver, stranger, space):
+    moved = retarget(driver, source=stranger, mode="adapted", space=space)
+    np.testing.assert_array_equal(moved.exp, driver.exp)
+    np.testing.assert_array_equal(moved.rot, driver.rot)
+    np.testing.assert_array_equal(moved.id, stranger.id)
+    assert moved.relative == {"trans", "scale"}
+    # A still head stands where the source's stands, as large as it.
+    still = driver.replace(trans=np.repeat(driver.trans[:1], 50, 0), scale=np.repeat(driver.scale[:1], 50))
+    stood = retarget(still, source=stranger, mode="adapted", space=space)
+    np.testing.assert_allclose(stood.trans, 0, atol=1e-6)
+    np.testing.assert_allclose(stood.scale, 1, atol=1e-6)
+    # Steadied over 15 frames at 25 a second, as published.
+    jump = driver.trans.copy()
+    jump[25:] += 1
+    stepped = retarget(driver.replace(trans=jump), source=stranger, mode="adapted", space=space)
+    assert (np.abs(np.diff((stepped.trans - moved.trans)[:, 0])) > 1e-3).sum() == 15
+
+
+def test_automatic_transfer_between_people_is_the_systems_own(driver, stranger, space):
+    assert retarget(driver, source=stranger, space=space).params["motion"] == "relative"
+    assert retarget(driver, source=stranger, transfer="adapted", space=space).params["motion"] == "adapted"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.smooth import adaptive, gaussian, savitzky_golay, smooth, smooth_rot
+from talkhead.coeffs.smooth import adaptive, box, gaussian, savitzky_golay, smooth, smooth_rot
 from talkhead.errors import UsageError
 from talkhead.geometry import euler_to_matrix
 
@@ -80,3 +80,14 @@ def test_the_half_width_is_the_number_given():
     coeffs = Coeffs(space="toy-1", fps=100.0, n_frames=201, exp=pulse)
     wide = np.asarray(smooth(coeffs, 0.2).exp)[:, 0]
     assert (wide > wide.max() / 2).sum() == pytest.approx(20, abs=1)
+
+
+def test_running_mean_repeats_its_ends():
+    track = np.array([0.0, 0, 6, 0, 0])
+    np.testing.assert_allclose(box(track, 3), [0, 2, 2, 2, 0])
+    np.testing.assert_allclose(box(track, 2), [0, 0, 3, 3, 0])  # one frame further back
+    np.testing.assert_allclose(box([6.0, 0, 0], 5), [18 / 5, 12 / 5, 6 / 5])
+    np.testing.assert_array_equal(box(track, 1), track)
+    assert box(np.ones((4, 3)), 15).shape == (4, 3)
+    with pytest.raises(UsageError, match="at least 1"):
+        box(track, 0)

@@ -5,7 +5,8 @@ Vertices are pixels: x right, y down, depth away from the camera; pixel (row, co
 belongs to the triangle whose top or left edge it is, so triangles that share an edge never both own a pixel. Front
 faces are counter-clockwise as a viewer sees them.
 
-`rasterize` is the compiled path, `rasterize_reference` its slow twin in numpy; both give the same triangles.
+`rasterize` is the compiled path, `rasterize_reference` its slow twin in numpy; both give the same triangles, and so
+does `rasterize_ids`, which leaves the rest of a `Raster` out.
 """
 
 from __future__ import annotations
@@ -107,6 +108,19 @@ def rasterize_reference(
             back = [list(order).index(corner) for corner in corners]
             bary[n][visible] = shares[visible][:, back]
     return Raster(tri_id, bary, depth.astype(np.float32))
+
+
+def rasterize_ids(vertices: AnyFloat, triangles: I32, height: int, width: int, *, cull: bool = True) -> I32:
+    """`Raster.tri_id` of `rasterize`, bit for bit, several times as fast: all that flat colours need.
+
+    Args, errors: as of `rasterize`.
+    Returns:
+        (N, height, width) int32, -1 where empty.
+    """
+    v, t, _ = _checked(vertices, triangles, None)
+    tri_id = np.empty((len(v), height, width), np.int32)
+    _fill_ids(v, t, cull, tri_id, np.empty((height, width)))
+    return tri_id
 
 
 def interpolate(attributes: AnyFloat, triangles: I32, raster: Raster) -> F32:
@@ -289,6 +303,69 @@ def _fill(v: F64, triangles: I32, z: F64, cull: bool, tri_id: I32, bary: F32, de
                 bary[y, x, 0] = w0 / total
                 bary[y, x, 1] = (w2 if swapped else w1) / total
                 bary[y, x, 2] = (w1 if swapped else w2) / total
+
+
+@compiled(inline="always")
+def _line(ax: float, ay: float, bx: float, by: float) -> tuple[float, float, float, float, float]:
+    """An edge as numbers of its own: start x y, run, rise, and the sign that the canonical direction costs."""
+    if bx < ax or (bx == ax and by < ay):
+        return bx, by, ax - bx, ay - by, -1.0
+    return ax, ay, bx - ax, by - ay, 1.0
+
+
+@compiled()
+def _fill_ids(v: F64, triangles: I32, cull: bool, tri_id: I32, depth: F64) -> None:
+    """`_fill` without barycentrics; what an edge adds per row is worked out per row, by the same operations."""
+    n, height, width = tri_id.shape
+    for frame in range(n):
+        tri_id[frame] = EMPTY
+        depth[:] = np.inf
+        for f in range(triangles.shape[0]):
+            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+            ax, ay, bx, by, cx, cy = (
+                v[frame, i, 0],
+                v[frame, i, 1],
+                v[frame, j, 0],
+                v[frame, j, 1],
+                v[frame, k, 0],
+                v[frame, k, 1],
+            )
+            area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+            if area == 0 or not np.isfinite(area) or (area > 0 and cull):
+                continue
+            if area < 0:
+                j, k = k, j
+                bx, by, cx, cy = cx, cy, bx, by
+            az, bz, cz = v[frame, i, 2], v[frame, j, 2], v[frame, k, 2]
+            own0, own1, own2 = _owns_edge(bx, by, cx, cy), _owns_edge(cx, cy, ax, ay), _owns_edge(ax, ay, bx, by)
+            sx0, sy0, run0, rise0, sign0 = _line(bx, by, cx, cy)
+            sx1, sy1, run1, rise1, sign1 = _line(cx, cy, ax, ay)
+            sx2, sy2, run2, rise2, sign2 = _line(ax, ay, bx, by)
+            left = int(max(0.0, min(float(width), np.floor(min(ax, bx, cx) - 0.5))))
+            right = int(max(0.0, min(float(width), np.ceil(max(ax, bx, cx) + 0.5))))
+            top = int(max(0.0, min(float(height), np.floor(min(ay, by, cy) - 0.5))))
+            bottom = int(max(0.0, min(float(height), np.ceil(max(ay, by, cy) + 0.5))))
+            for y in range(top, bottom):
+                py = y + 0.5
+                row0, row1, row2 = run0 * (py - sy0), run1 * (py - sy1), run2 * (py - sy2)
+                for x in range(left, right):
+                    px = x + 0.5
+                    e0 = sign0 * (row0 - rise0 * (px - sx0))
+                    if e0 < 0 or (e0 == 0 and not own0):
+                        continue
+                    e1 = sign1 * (row1 - rise1 * (px - sx1))
+                    if e1 < 0 or (e1 == 0 and not own1):
+                        continue
+                    e2 = sign2 * (row2 - rise2 * (px - sx2))
+                    if e2 < 0 or (e2 == 0 and not own2):
+                        continue
+                    total = e0 + e1 + e2
+                    if total <= 0:
+                        continue
+                    where = (e0 / total) * az + (e1 / total) * bz + (e2 / total) * cz
+                    if where < depth[y, x]:
+                        depth[y, x] = where
+                        tri_id[frame, y, x] = f
 
 
 @compiled(inline="always")

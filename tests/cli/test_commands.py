@@ -278,11 +278,11 @@ def test_views_of_a_photo(run_cli, tmp_path, face):
     assert run_cli("frontalize", face, "-o", tmp_path / "b.png", "--size", "96").code == 0
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
     refused = run_cli("frontalize", face, "-o", tmp_path / "c.png", "--yaw", "-10,10")
-    assert refused.code == 2 and "several views" in refused.err
+    assert refused.code == 2 and "several views" in refused.stderr
     motion = tmp_path / "own.safetensors"
     run_cli("extract", face, "-o", motion)
     refused = run_cli("frontalize", motion, "-o", tmp_path / "d.safetensors", "--yaw", "5")
-    assert refused.code == 2 and "talkhead edit" in refused.err
+    assert refused.code == 2 and "talkhead edit" in refused.stderr
 
 
 def test_extract_video_and_reenact(run_cli, tmp_path, face, animated):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import InputError
+from talkhead.face.framing import brought_to, cut_box, on_white
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.mask import person_mask
 from talkhead.face.topology import MIRROR, N_SKIN, OVAL
@@ -303,22 +304,11 @@ def _marked(mask: U8, points: F64) -> npt.NDArray[np.bool_]:
 
 def frame_source(source: Source, config: RenderConfig) -> Framed:
     """Compose alpha on white, cut to the framing asked for, resize; landmarks follow."""
-    image = source.image
-    points = source.landmarks.points.copy()
-    if source.alpha is not None:
-        a = source.alpha[..., None].astype(np.float32) / 255
-        image = (image * a + 255 * (1 - a) + 0.5).astype(np.uint8)
+    image, landmarks = on_white(source.image, source.alpha), source.landmarks
     if config.framing == "crop":
-        x0, y0, x1, y1 = _head_square(points, image.shape[1], image.shape[0])
-        image = image[y0:y1, x0:x1]
-        points[:, :2] -= (x0, y0)
-    if config.size is not None and config.size != max(image.shape[:2]):
-        factor = config.size / max(image.shape[:2])
-        width, height = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
-        way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LANCZOS4
-        points *= (width / image.shape[1], height / image.shape[0], factor)
-        image = cv2.resize(image, (width, height), interpolation=way)
-    landmarks = Landmarks(points=points, deviation=source.landmarks.deviation)
+        box = _head_square(landmarks.points, image.shape[1], image.shape[0])
+        image, landmarks = cut_box(image, landmarks, box)
+    image, landmarks = brought_to(image, landmarks, config.size)
     return Framed(image=np.ascontiguousarray(image), landmarks=landmarks)
 
 

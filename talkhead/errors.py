@@ -63,6 +63,10 @@ class CoeffFileError(InputError):
     """A coefficient file breaks the format (docs/coefficient-file.md), or its space does not fit."""
 
 
+class CompressedStreamError(InputError):
+    """A compressed stream breaks the format (docs/compressed-stream.md): cut off, altered, or of a newer version."""
+
+
 class ShapeError(InputError):
     """An array does not have the shape a public function asks for."""
 

@@ -27,13 +27,18 @@ if TYPE_CHECKING:
     from talkhead.pipelines.reenact import reenact
     from talkhead.pipelines.render import render
     from talkhead.pipelines.verify import verify
+    from talkhead.training.config import PrepareConfig
+    from talkhead.training.index import TrainingSet
+    from talkhead.training.prepare import prepare
 
 __all__ = [
     "CoeffReader",
     "Coeffs",
     "Evaluation",
+    "PrepareConfig",
     "Result",
     "TalkheadError",
+    "TrainingSet",
     "animate",
     "audio2coeff",
     "compare_runs",
@@ -44,6 +49,7 @@ __all__ = [
     "frontalize",
     "frontalize_coeffs",
     "pose",
+    "prepare",
     "read_coeffs",
     "reenact",
     "render",
@@ -55,11 +61,14 @@ _HOMES = {
     "CoeffReader": "coeffs.file",
     "Coeffs": "coeffs.container",
     "Evaluation": "evaluation.evaluation",
+    "PrepareConfig": "training.config",
     "Result": "pipelines.config",
     "TalkheadError": "errors",
+    "TrainingSet": "training.index",
     "compare_runs": "pipelines.evaluate",
     "edit_photo": "pipelines.edit",
     "frontalize_coeffs": "pipelines.frontalize",
+    "prepare": "training.prepare",
     "read_coeffs": "coeffs.file",
     "write_coeffs": "coeffs.file",
 }

@@ -25,6 +25,7 @@ from talkhead.cli import (
     frontalize,
     inspect,
     pose,
+    prepare,
     reenact,
     render,
     report,
@@ -73,16 +74,17 @@ def talkhead(
     """A photo and a voice become a video of that person speaking."""
 
 
-MAKE, MOTION, LOOK = "Make a video", "Work on the motion", "Look and check"
+MAKE, MOTION, LEARN, LOOK = "Make a video", "Work on the motion", "Learn", "Look and check"
 for _panel, _modules in (
     (MAKE, (animate, reenact, render)),
     (MOTION, (extract, audio2coeff, pose, edit, frontalize)),
+    (LEARN, (prepare,)),
     (LOOK, (eval, inspect, systems, doctor, verify)),
 ):
     for _module in _modules:
         _name = _module.__name__.rpartition(".")[2]
         _class = edit.EditCommand if _module is edit else TyperCommand
-        _asks = _module in (animate, reenact, render, eval)
+        _asks = _module in (animate, reenact, render, prepare, eval)
         app.command(_name, cls=_class, rich_help_panel=_panel, no_args_is_help=_asks)(_module.command)
 app.add_typer(weights.app, name="weights", rich_help_panel=LOOK)
 

@@ -1,0 +1,1 @@
+"""Learning: videos -> a training set (`prepare`), a training set -> weights (`train`)."""

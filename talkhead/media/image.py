@@ -10,7 +10,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +117,49 @@ def write_image(path: str | Path, rgb: U8, alpha: U8 | None = None, *, overwrite
             PillowImage.fromarray(np.ascontiguousarray(pixels)).save(temporary, format=kind, **options)
         except (OSError, ValueError) as error:
             raise MediaError(f"cannot write {file}: {_words(error)}") from error
+
+
+def encode_image(rgb: U8, kind: Literal["png", "webp", "jpeg"], quality: int = JPEG_QUALITY) -> bytes:
+    """A picture file in memory, compressed well rather than fast.
+
+    Args:
+        rgb: (H, W, 3) uint8. kind: `png` keeps every bit. quality: of the others, 1 to 100.
+    Raises:
+        UsageError: quality out of range. MediaError: the format cannot hold so many pixels.
+    """
+    if not 1 <= quality <= 100:
+        raise UsageError(f"picture quality is {quality}, expected 1 to 100")
+    options: dict[str, Any] = {
+        "png": {"optimize": True},
+        "webp": {"quality": quality, "method": 6},
+        "jpeg": {"quality": quality, "optimize": True},
+    }[kind]
+    out = io.BytesIO()
+    try:
+        PillowImage.fromarray(np.ascontiguousarray(rgb)).save(out, format=kind.upper(), **options)
+    except (OSError, ValueError) as error:
+        raise MediaError(
+            f"cannot make a {kind} picture of {rgb.shape[1]}x{rgb.shape[0]}: {_words(error)}", hint="use png"
+        ) from error
+    return out.getvalue()
+
+
+def decode_image(data: bytes, kind: Literal["png", "webp", "jpeg"], name: str) -> Image:
+    """A picture from the bytes of its file, of this format and no other.
+
+    Args:
+        data: the file. kind: its format. name: where it is, for messages.
+    Raises:
+        MediaError: damaged, another format, or above 100 megapixels.
+    """
+    try:
+        with _quiet_pillow(), PillowImage.open(io.BytesIO(data), formats=[kind.upper()]) as picture:
+            _check_pixels(Path(name), picture.size)
+            return _to_image(picture)
+    except PillowImage.DecompressionBombError as error:
+        raise MediaError(f"{name} is too large; pictures above 100 megapixels are refused") from error
+    except _DAMAGE as error:
+        raise MediaError(f"cannot read {name}: {_words(error)}") from error
 
 
 def encode_png(rgb: U8) -> bytes:

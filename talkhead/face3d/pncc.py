@@ -20,6 +20,7 @@ from talkhead.face3d import rasterizer
 from talkhead.face3d.compiled import compiled
 from talkhead.face3d.eyes import close_eyelids
 from talkhead.face3d.morphable import FaceModel, ShapeModel
+from talkhead.face3d.weak_camera import pose_tracks
 from talkhead.geometry import euler_to_matrix, project
 
 F32 = npt.NDArray[np.float32]
@@ -65,23 +66,6 @@ def shapes(coeffs: Coeffs, model: ShapeModel) -> F64:
     if coeffs.eyelid is not None and isinstance(model, FaceModel):
         vertices = close_eyelids(vertices, coeffs.eyelid)
     return vertices
-
-
-def pose_tracks(coeffs: Coeffs) -> tuple[F64, F64, F64]:
-    """`rot` (T, 3), `trans` (T, 3), `scale` (T,) in float64.
-
-    Raises:
-        CoeffFileError: one of them is absent or relative.
-    """
-    tracks = []
-    for name in ("rot", "trans", "scale"):
-        track = getattr(coeffs, name)
-        if track is None:
-            raise CoeffFileError(f"there is no {name} track, so the head has no place in the picture")
-        if name in coeffs.relative:
-            raise CoeffFileError(f"{name} is relative to a photo's own; add the photo's coefficients first")
-        tracks.append(track.astype(np.float64))
-    return tracks[0], tracks[1], tracks[2]
 
 
 class PnccDrawer:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from talkhead.errors import ShapeError, UsageError
 from talkhead.face.landmarks import Landmarks
 
+HEAD_MARGIN = 100 / 156
+"""How much longer the side of HeadGAN's crops is than the face's box is high (published code)."""
+
 # Beyond this reduction the crop is already an average of 36 pixels per sample; finer filtering only costs time.
 MAX_OVERSAMPLING = 6
 
@@ -106,6 +109,29 @@ def face_crop(landmarks: Landmarks, size: int, *, width: float = 2.0, lift: floa
     up = np.array([math.sin(angle), -math.cos(angle)])
     center = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + lift * side * up
     return square_crop(center, width * side, size, angle if upright else 0.0)
+
+
+def fixed_crop(boxes: npt.ArrayLike, picture: tuple[int, int], size: int, margin: float) -> Crop:
+    """The square through which a clip or photo is seen, HeadGAN's way: the median box squared by its height, a margin.
+
+    Where the square would look out of the picture it is moved inside, and made as small as the picture if it must.
+    (The published code cuts it at the border, and squeezes what is left.)
+
+    Args:
+        boxes: (n, 4) x0 y0 x1 y1 of the face, pixels. picture: width and height. size: side of the result, pixels.
+        margin: how much longer the side is than the box is high.
+    Raises:
+        ShapeError: no boxes.
+    """
+    values = np.asarray(boxes, np.float64)
+    if values.ndim != 2 or values.shape[1] != 4 or not len(values):
+        raise ShapeError("boxes", values.shape, "(n, 4), n at least 1")
+    box = np.median(values, axis=0)
+    side = min(float(box[3] - box[1]) * (1 + margin), *picture)
+    middle = [
+        float(np.clip(c, side / 2, n - side / 2)) for c, n in zip(((box[:2] + box[2:]) / 2), picture, strict=True)
+    ]
+    return square_crop(middle, side, size)
 
 
 def _transformed(

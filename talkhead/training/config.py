@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from talkhead.errors import UsageError
+from talkhead.face.crop import HEAD_MARGIN
 
 FPS = 25.0
 SAMPLE_RATE = 16_000
@@ -20,8 +21,7 @@ class PrepareConfig:
     """What `prepare` keeps of a video, and how.
 
     Attributes:
-        size: side of the pictures, pixels. margin: how much longer the crop's side is than the face's box is high; 100
-            of 156 pixels is HeadGAN's.
+        size: side of the pictures, pixels. margin: how much longer the crop's side is than the face's box is high.
         max_motion: a clip is dropped if the middle of the face wanders over more of the crop's side than this.
         min_s, max_s: length of a clip, seconds; longer stretches are cut. max_missing: share of frames that may lack a
             face. max_stretch: a clip is dropped if its crop must be enlarged by more than this.
@@ -36,7 +36,7 @@ class PrepareConfig:
     """
 
     size: int = 256
-    margin: float = 100 / 156
+    margin: float = HEAD_MARGIN
     max_motion: float = 0.45
     min_s: float = 1.0
     max_s: float = 60.0

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from talkhead.evaluation.evaluation import Evaluation
     from talkhead.pipelines.animate import animate
     from talkhead.pipelines.audio2coeff import audio2coeff
+    from talkhead.pipelines.compress import CompressResult, compress
     from talkhead.pipelines.config import Result
+    from talkhead.pipelines.decompress import decompress
     from talkhead.pipelines.edit import edit, edit_photo
     from talkhead.pipelines.evaluate import compare_runs, evaluate
     from talkhead.pipelines.extract import extract
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CoeffReader",
     "Coeffs",
+    "CompressResult",
     "Evaluation",
     "PrepareConfig",
     "Result",
@@ -42,6 +45,8 @@ __all__ = [
     "animate",
     "audio2coeff",
     "compare_runs",
+    "compress",
+    "decompress",
     "edit",
     "edit_photo",
     "evaluate",
@@ -60,6 +65,7 @@ __all__ = [
 _HOMES = {
     "CoeffReader": "coeffs.file",
     "Coeffs": "coeffs.container",
+    "CompressResult": "pipelines.compress",
     "Evaluation": "evaluation.evaluation",
     "PrepareConfig": "training.config",
     "Result": "pipelines.config",

@@ -18,6 +18,8 @@ from talkhead import __version__
 from talkhead.cli import (
     animate,
     audio2coeff,
+    compress,
+    decompress,
     doctor,
     edit,
     eval,
@@ -76,7 +78,7 @@ def talkhead(
 
 MAKE, MOTION, LEARN, LOOK = "Make a video", "Work on the motion", "Learn", "Look and check"
 for _panel, _modules in (
-    (MAKE, (animate, reenact, render)),
+    (MAKE, (animate, reenact, render, compress, decompress)),
     (MOTION, (extract, audio2coeff, pose, edit, frontalize)),
     (LEARN, (prepare,)),
     (LOOK, (eval, inspect, systems, doctor, verify)),
@@ -84,7 +86,7 @@ for _panel, _modules in (
     for _module in _modules:
         _name = _module.__name__.rpartition(".")[2]
         _class = edit.EditCommand if _module is edit else TyperCommand
-        _asks = _module in (animate, reenact, render, prepare, eval)
+        _asks = _module in (animate, reenact, render, compress, decompress, prepare, eval)
         app.command(_name, cls=_class, rich_help_panel=_panel, no_args_is_help=_asks)(_module.command)
 app.add_typer(weights.app, name="weights", rich_help_panel=LOOK)
 

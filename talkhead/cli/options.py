@@ -460,16 +460,14 @@ def checked_device(device: str) -> str:
     return device
 
 
-def refuse_terminal(output: str) -> None:
-    """Refuse binary output to a terminal before any work.
+def refuse_terminal(output: str, what: str = "coefficients") -> None:
+    """Refuse binary output to a terminal before any work; `what` it is.
 
     Raises:
         UsageError: standard output is a terminal.
     """
     if output == "-" and sys.stdout.isatty():
-        raise UsageError(
-            "coefficients are binary and standard output is a terminal", hint="use -o FILE, or pipe them on"
-        )
+        raise UsageError(f"{what} are binary and standard output is a terminal", hint="use -o FILE, or pipe them on")
 
 
 def report_result(reporter: Reporter, result: Result) -> None:

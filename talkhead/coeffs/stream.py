@@ -118,6 +118,14 @@ class StreamSizes:
         return self.header + self.picture + self.motion + self.sound
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoundFile:
+    """A file of sound that goes in as it is, and its container."""
+
+    path: Path
+    kind: SoundKind
+
+
 def write_stream(
     out: BinaryIO,
     info: StreamInfo,
@@ -125,32 +133,30 @@ def write_stream(
     *,
     picture: bytes,
     picture_kind: PictureKind,
-    sound: Path | None = None,
-    sound_kind: SoundKind = "mp4",
+    sound: SoundFile | None = None,
 ) -> StreamSizes:
     """Write a stream, front to back.
 
     Args:
         out: open for writing; need not be seekable. info: about the motion. motion: pieces of it that follow each
             other, of `info.chunk_frames` frames each in the compact format, the last one shorter perhaps.
-        picture: of the face, a file in memory. picture_kind: its format. sound: a file to go in, None for none.
-        sound_kind: its container.
+        picture: of the face, a file in memory. picture_kind: its format. sound: to go in, None for none.
     Raises:
         CoeffFileError: the motion cannot be coded, or is not `info.n_frames` long. CompressedStreamError: a fact of
             `info` is out of its range.
     """
-    sound_bytes, sound_crc = (0, 0) if sound is None else _measure(sound)
+    sound_bytes, sound_crc = (0, 0) if sound is None else _measure(sound.path)
     header = _header(
         info,
         (PICTURES.index(picture_kind) + 1, len(picture), zlib.crc32(picture)),
-        (0 if sound is None else SOUNDS.index(sound_kind) + 1, sound_bytes, sound_crc),
+        (0 if sound is None else SOUNDS.index(sound.kind) + 1, sound_bytes, sound_crc),
     )
     out.write(header)
     out.write(picture)
     write = _write_compact if info.format == "compact" else _write_raw
     motion_bytes, trailer_bytes = write(out, info, motion)
     if sound is not None:
-        with sound.open("rb") as stream:
+        with sound.path.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 out.write(block)
     return StreamSizes(header=len(header) + trailer_bytes, picture=len(picture), motion=motion_bytes, sound=sound_bytes)

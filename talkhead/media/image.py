@@ -129,14 +129,14 @@ def encode_image(rgb: U8, kind: Literal["png", "webp", "jpeg"], quality: int = J
     """
     if not 1 <= quality <= 100:
         raise UsageError(f"picture quality is {quality}, expected 1 to 100")
-    options: dict[str, Any] = {
+    options: dict[str, dict[str, Any]] = {
         "png": {"optimize": True},
         "webp": {"quality": quality, "method": 6},
         "jpeg": {"quality": quality, "optimize": True},
-    }[kind]
+    }
     out = io.BytesIO()
     try:
-        PillowImage.fromarray(np.ascontiguousarray(rgb)).save(out, format=kind.upper(), **options)
+        PillowImage.fromarray(np.ascontiguousarray(rgb)).save(out, format=kind.upper(), **options[kind])
     except (OSError, ValueError) as error:
         raise MediaError(
             f"cannot make a {kind} picture of {rgb.shape[1]}x{rgb.shape[0]}: {_words(error)}", hint="use png"

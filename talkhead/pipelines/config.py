@@ -56,6 +56,31 @@ class Defaults:
 DEFAULTS = Defaults()
 
 
+MotionFormat = Literal["compact", "float16", "float32"]
+PictureKind = Literal["webp", "png", "jpeg"]
+Quality = Literal["low", "medium", "high", "best"]
+Sound = Literal["copy", "opus", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompressDefaults:
+    """The one place where a default of `compress` is written.
+
+    Attributes:
+        quality: how finely the compact format rounds. format: of the motion. picture: format of the reference picture.
+            picture_quality: of webp and jpeg, 1 to 100. sound: what becomes of the sound.
+    """
+
+    quality: Quality = "high"
+    format: MotionFormat = "compact"
+    picture: PictureKind = "webp"
+    picture_quality: int = 85
+    sound: Sound = "copy"
+
+
+COMPRESS_DEFAULTS = CompressDefaults()
+
+
 def check_options(
     *,
     framing: str | None = DEFAULTS.framing,

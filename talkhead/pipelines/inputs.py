@@ -113,7 +113,7 @@ def full_scale(samples: npt.ArrayLike) -> npt.NDArray[np.float32]:
 def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
     """Read coefficient files and merge them in order: tracks of later ones replace those of earlier ones.
 
-    Files of SadTalker (`.mat`), ARKit and OpenFace (`.csv`) are read too.
+    Files of SadTalker (`.mat`), ARKit and OpenFace (`.csv`) are read too, and compressed streams (`.thc`).
 
     Raises:
         CoeffFileError: a file breaks the format or their spaces differ. UsageError: none given, or rates differ.
@@ -135,7 +135,12 @@ def read_motion(motion: Motion | Sequence[Motion]) -> Coeffs:
 
 def _read_one(path: str | Path) -> Coeffs:
     from talkhead.coeffs.neighbours import import_neighbour, is_neighbour
+    from talkhead.coeffs.stream import is_stream
 
+    if is_stream(path):
+        from talkhead.pipelines.decompress import read_compressed
+
+        return read_compressed(path)
     coeffs = import_neighbour(path, known_space()) if is_neighbour(path) else read_coeffs(path)
     if coeffs.exp is not None and space_family(coeffs.space) == BFM and coeffs.exp.shape[1] != N_EXP:
         raise CoeffFileError(f"{path}: exp is {coeffs.exp.shape[1]} codes of space {coeffs.space}, which has {N_EXP}")

@@ -7,7 +7,7 @@ were taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from talkhead.errors import InputError
@@ -16,6 +16,8 @@ FPS = 25.0  # of every network
 N_PNCC = 3  # channels of a drawn face
 N_STACK = 3  # frames the networks see at once: t-2, t-1, t (section 3.2, k = 2)
 N_AUDIO = 300  # values of a frame's sound (section 3.1)
+N_LOW = 84  # of them: loudness, spectrum and the like; the others are characters
+SIDE = 256  # pixels of a picture (section 4.2)
 MOUTH_SIDE = 64  # pixels of a picture of 256 (appendix B)
 
 _WIDTHS = (32, 128, 512)  # tables 4 and 5
@@ -76,3 +78,86 @@ class NetworkConfig:
 PAPER = NetworkConfig()
 RELEASE = NetworkConfig(flow_mask=True)
 """The networks of the published checkpoints; those without sound are `dataclasses.replace(RELEASE, audio=False)`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossWeights:
+    """Factors of the terms (appendix A, equation 8); the paper's, and the release's where it says nothing.
+
+    Attributes:
+        gan, gan_mouth: of the two discriminators' judgement of what is drawn. fm: feature matching, both. l1, vgg: of
+            what is drawn. l1_warped, vgg_warped: of the bent reference. mask: of the flow's mask, where there is one
+            (release). mouth: of D_m in what the discriminators minimise (release).
+    """
+
+    gan: float = 1.0
+    gan_mouth: float = 1.0
+    fm: float = 10.0
+    l1: float = 50.0
+    vgg: float = 10.0
+    l1_warped: float = 50.0
+    vgg_warped: float = 10.0
+    mask: float = 10.0
+    mouth: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """How HeadGAN learns (section 4.2, appendix A): the system's part of a training recipe.
+
+    Attributes:
+        network: the generator. losses: factors of the terms. side: of the pictures, pixels, a multiple of 4; frames of
+            other sizes are resized. learning_rate, beta1, beta2: of Adam, for all networks. gan: whether there are
+            discriminators. discriminator_width: channels of their first layer. d_every: they move in every so many
+            steps (the paper is silent; 4 in the release). masked_l1: L1 only where the face is drawn, instead of on
+            the whole picture (release). vgg: weights of the perceptual network, `published` (torchvision's VGG19),
+            `random` (marked as such), or `none`: no such terms. vgg_norm: whether pictures enter it with ImageNet's
+            mean and deviation; in the release they enter as they are. n_heard: examples whose sound is measured before
+            what the networks hear is scaled by fixed numbers; 0: it enters as it is, as in the release.
+    Raises:
+        InputError: a value out of range.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
+    side: int = SIDE
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    gan: bool = True
+    discriminator_width: int = 64
+    d_every: int = 1
+    masked_l1: bool = False
+    vgg: Vgg = "published"
+    vgg_norm: bool = True
+    n_heard: int = 4000
+
+    def __post_init__(self) -> None:
+        multiple = self.network.multiple
+        if self.side < MOUTH_SIDE // 2 or self.side % multiple:
+            raise InputError(f"side is {self.side}, expected {MOUTH_SIDE // 2} or more, a multiple of {multiple}")
+        if self.learning_rate <= 0 or not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:
+            raise InputError(
+                f"learning_rate {self.learning_rate:g}, beta1 {self.beta1:g}, beta2 {self.beta2:g}: expected a"
+                " positive rate, and betas from 0 to below 1"
+            )
+        for name, least in (("discriminator_width", 1), ("d_every", 1), ("n_heard", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}, expected {least} or more")
+        negative = [name for name, value in asdict(self.losses).items() if value < 0]
+        if negative:
+            raise InputError(f"losses: {negative[0]} is negative")
+
+    @property
+    def mouth_side(self) -> int:
+        """Side of what D_m sees, pixels: a quarter of the picture's."""
+        return mouth_side(self.side)
+
+
+def mouth_side(side: int) -> int:
+    """Side of the square around the mouth in pictures of a side, pixels (64 of 256, appendix B)."""
+    return MOUTH_SIDE // 2 * side // SIDE * 2  # even: a centre has as much to its left as to its right
+
+
+RELEASE_TRAINING = TrainConfig(network=RELEASE, d_every=4, masked_l1=True, vgg_norm=False, n_heard=0)
+"""As the published code trains by its defaults; `TrainConfig()` is the paper."""

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from talkhead.config import from_mapping
 from talkhead.errors import InputError, WeightsError
-from talkhead.systems.headgan.config import RELEASE, NetworkConfig
+from talkhead.systems.headgan.config import RELEASE, SIDE, NetworkConfig
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from talkhead.systems.headgan.features import AudioScale
     from talkhead.systems.headgan.model import Generator
 
-CONFIG_KEY = "talkhead.headgan"
-"""Metadata of files that we wrote: `NetworkConfig` as JSON."""
+CONFIG_KEY, SIDE_KEY, SCALE_KEY = "talkhead.headgan", "talkhead.headgan.side", "talkhead.headgan.audio_scale"
+"""Metadata of files that we wrote: `NetworkConfig` as JSON; the side of the pictures in training, pixels; mean and
+deviation of what the network hears, as JSON lists, where it was scaled."""
 
 N_DISCRIMINATORS, N_DISCRIMINATOR_LAYERS = 2, 5  # of the published ones: scales, and convolutions of each
 
@@ -117,13 +119,38 @@ def published_config(keys: Mapping[str, object]) -> NetworkConfig:
     )
 
 
-def config_metadata(config: NetworkConfig) -> dict[str, str]:
-    """Metadata for a file whose networks have these sizes."""
-    return {CONFIG_KEY: json.dumps(dataclasses.asdict(config))}
+def checkpoint_metadata(
+    config: NetworkConfig, side: int = SIDE, audio_scale: tuple[Sequence[float], Sequence[float]] | None = None
+) -> dict[str, str]:
+    """Metadata for a file of ours.
+
+    Args:
+        config: sizes of its generator. side: of the pictures it was trained on, pixels. audio_scale: mean and
+            deviation of the n_audio values it hears; None: they enter as they are.
+    """
+    found = {CONFIG_KEY: json.dumps(dataclasses.asdict(config)), SIDE_KEY: str(side)}
+    if audio_scale is not None:
+        found[SCALE_KEY] = json.dumps([list(values) for values in audio_scale])
+    return found
 
 
-def read_checkpoint(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
-    """Sizes of a generator and its tensors by our names, on the CPU.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A generator's file, read.
+
+    Attributes:
+        config: sizes. tensors: by our names, on the CPU. side: of the pictures in training, pixels. audio_scale: mean
+            and deviation of what it hears, (n_audio,) each; None: it enters as it is.
+    """
+
+    config: NetworkConfig
+    tensors: Mapping[str, Tensor]
+    side: int = SIDE
+    audio_scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a generator.
 
     Args:
         path: a safetensors file of ours, or a published generator converted to one.
@@ -136,19 +163,22 @@ def read_checkpoint(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
         raise WeightsError(f"no weights at {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            about = (file.metadata() or {}).get(CONFIG_KEY)
+            about = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is no safetensors file: {error}") from error
     try:
-        if about is None:
+        if CONFIG_KEY not in about:
             config = published_config(tensors)
-            return config, renamed(tensors, generator_keys(config), name="HeadGAN's generator")
-        return from_mapping(json.loads(about), NetworkConfig, where=f"sizes in {path.name}"), tensors
+            ours = renamed(tensors, generator_keys(config), name="HeadGAN's generator")
+            return Checkpoint(config=config, tensors=ours)
+        config = from_mapping(json.loads(about[CONFIG_KEY]), NetworkConfig, where="sizes")
+        scale = _scale(about[SCALE_KEY], config.n_audio) if SCALE_KEY in about else None
+        return Checkpoint(config=config, tensors=tensors, side=int(about.get(SIDE_KEY, SIDE)), audio_scale=scale)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error.message}", hint=error.hint) from error
-    except (InputError, ValueError) as error:
-        raise WeightsError(f"{path}: its networks' sizes cannot be read: {error}") from error
+    except (InputError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: what it says of its networks cannot be read: {error}") from error
 
 
 def load_generator(path: Path, device: str = "cpu", dtype: str = "float32") -> Generator:
@@ -159,16 +189,34 @@ def load_generator(path: Path, device: str = "cpu", dtype: str = "float32") -> G
     Raises:
         WeightsError: the file does not hold a generator, or not exactly one.
     """
-    import torch
+    return _generator(read_checkpoint(path), path, device, dtype)
 
-    from talkhead.systems.headgan.model import Generator
-    from talkhead.weights.load import fill
 
-    config, tensors = read_checkpoint(path)
-    with torch.device("meta"):
-        network = Generator(config)
-    fill(network, tensors, name=f"HeadGAN's generator ({path.name})")
-    return for_use(network, device, getattr(torch, dtype))
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """All that drawing needs of a checkpoint.
+
+    Attributes:
+        generator: for use only. side: of the pictures it was trained on, pixels. audio_scale: of what it hears.
+    """
+
+    generator: Generator
+    side: int
+    audio_scale: AudioScale
+
+
+def load_drawing(path: Path, device: str = "cpu", dtype: str = "float32") -> Drawing:
+    """Generator, side and scale of a checkpoint; args and errors as `load_generator`."""
+    import numpy as np
+
+    from talkhead.systems.headgan.features import AudioScale
+
+    read = read_checkpoint(path)
+    scale = AudioScale()
+    if read.audio_scale is not None:
+        mean, deviation = (np.asarray(values, np.float32) for values in read.audio_scale)
+        scale = AudioScale(mean=mean, std=deviation)
+    return Drawing(generator=_generator(read, path, device, dtype), side=read.side, audio_scale=scale)
 
 
 def for_use(network: Generator, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Generator:
@@ -178,6 +226,25 @@ def for_use(network: Generator, device: str | torch.device = "cpu", dtype: torch
     from talkhead.nn.spectral import folded
 
     return folded(network).to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _generator(read: Checkpoint, path: Path, device: str, dtype: str) -> Generator:
+    import torch
+
+    from talkhead.systems.headgan.model import Generator
+    from talkhead.weights.load import fill
+
+    with torch.device("meta"):
+        network = Generator(read.config)
+    fill(network, read.tensors, name=f"HeadGAN's generator ({path.name})")
+    return for_use(network, device, getattr(torch, dtype))
+
+
+def _scale(text: str, n_audio: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    mean, deviation = (tuple(float(value) for value in values) for values in json.loads(text))
+    if len(mean) != n_audio or len(deviation) != n_audio or min(deviation) <= 0:
+        raise ValueError(f"the scale of what it hears is not of {n_audio} values")
+    return mean, deviation
 
 
 def _encoder(published: str, own: str) -> _Pairs:

@@ -1,0 +1,385 @@
+"""How HeadGAN learns: examples of a clip, loss terms of the generator and of both discriminators (appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from talkhead.errors import InputError, ShapeError, WeightsError
+from talkhead.face3d.morphable import FaceModel, load_builtin
+from talkhead.nn.initialise import xavier_
+from talkhead.nn.losses import feature_matching, fooling_loss, made_loss, masked_l1, real_loss
+from talkhead.nn.perceptual import PerceptualConfig, PerceptualLoss
+from talkhead.nn.steps import TrainStep, frozen
+from talkhead.protocols import Reference, TrainingClip, Weights
+from talkhead.systems.headgan.condition import ConditionDrawer, mouth_centres
+from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, TrainConfig
+from talkhead.systems.headgan.convert import checkpoint_metadata
+from talkhead.systems.headgan.model import Drawn, Generator
+from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
+from talkhead.weights.load import read_tensors
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+FEATURE = "headgan"
+"""Name of what HeadGAN's listener hears, in `TrainingClip.features`."""
+VGG_ENTRY = "vgg19"
+"""Weights manifest: the perceptual network."""
+LAYER_WEIGHT = 4 / 5
+"""Factor of a discriminator layer's feature matching: 4 / (n_layers + 1), n_layers = 4 (release)."""
+IS_FACE = 0.01
+"""A pixel whose PNCC channels sum to more shows the face (release)."""
+
+_N_SHOWN = 4  # examples on a contact sheet
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """A batch as the networks see it.
+
+    Attributes:
+        stack: drawn faces t-2, t-1, t, (B, 9, S, S), in [0, 1]. reference_pncc: (B, 3, S, S). reference, target: (B, 3,
+            S, S), in [-1, 1]. audio: (B, n_audio), scaled, or None. mouth_centre: (B, 2) pixels, x then y. mask:
+            people in reference or target, (B, 1, S, S) in [0, 1], or None.
+    """
+
+    stack: Tensor
+    reference_pncc: Tensor
+    reference: Tensor
+    target: Tensor
+    audio: Tensor | None
+    mouth_centre: Tensor
+    mask: Tensor | None
+
+    @property
+    def pncc(self) -> Tensor:
+        """The drawn face of the frame itself, x_t, (B, 3, S, S)."""
+        return self.stack[:, -N_PNCC:]
+
+
+class HeardScale(nn.Module):
+    """Brings the first 84 of the values that are heard to mean 0 and deviation 1; characters stay as they are.
+
+    In training mode it measures the first `n_measured` examples it sees, those of all processes; then its numbers are
+    fixed. With `n_measured` 0 it changes nothing.
+
+    Args:
+        n_audio: values per frame. n_measured: examples.
+    """
+
+    count: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, n_audio: int, n_measured: int) -> None:
+        super().__init__()
+        self.n_measured, self.n_scaled = n_measured, min(N_LOW, n_audio)
+        # As if one example had been seen before, so that a first batch of one has a deviation.
+        self.register_buffer("count", torch.ones(()))
+        self.register_buffer("mean", torch.zeros(n_audio))
+        self.register_buffer("variance", torch.ones(n_audio))
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """(B, n_audio) both."""
+        if self.training and self.count <= self.n_measured:
+            self._measure(audio[:, : self.n_scaled])
+        return (audio - self.mean) / self.variance.sqrt()
+
+    @torch.no_grad()
+    def _measure(self, audio: Tensor) -> None:
+        gathered = torch.cat((audio.new_ones(len(audio), 1), audio, audio.square()), 1).double().sum(0).float()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(gathered)
+        n, sums, squares = gathered[0], gathered[1 : self.n_scaled + 1], gathered[self.n_scaled + 1 :]
+        total = self.count + n
+        mean, old = self.mean[: self.n_scaled], self.variance[: self.n_scaled]
+        new_mean = (mean * self.count + sums) / total
+        second = ((old + mean.square()) * self.count + squares) / total
+        self.variance[: self.n_scaled] = (second - new_mean.square()).clamp_min(1e-4)
+        self.mean[: self.n_scaled] = new_mean
+        self.count.copy_(total)
+
+
+class HeadGanTraining:
+    """See `talkhead.protocols.TrainSpec`.
+
+    Args:
+        config: networks, terms, pictures. device: where the perceptual network and the networks are put. weights: door
+            to the perceptual network's published weights. model: the face model of the coefficients; the built-in one
+            if None.
+    Raises:
+        WeightsError: the perceptual network's weights are asked for and not here.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: str | torch.device = "cpu",
+        weights: Weights | None = None,
+        model: FaceModel | None = None,
+    ) -> None:
+        self.config = config
+        network = config.network
+        self.generator = _fresh(Generator(network), device)
+        self.networks: dict[str, nn.Module] = {"generator": self.generator}
+        self.groups: dict[str, tuple[str, ...]] = {"generator": ("generator",)}
+        self.averaged: tuple[str, ...] = ("generator",)
+        n_audio = network.n_audio if network.audio else 0
+        if config.gan:
+            self.discriminator = _fresh(Discriminator(config.discriminator_width), device)
+            self.mouth_discriminator = _fresh(MouthDiscriminator(n_audio, config.discriminator_width), device)
+            self.networks |= {"discriminator": self.discriminator, "mouth_discriminator": self.mouth_discriminator}
+            self.groups["discriminator"] = ("discriminator", "mouth_discriminator")
+        if network.audio and config.n_heard:
+            self.heard = HeardScale(n_audio, config.n_heard).to(device)
+            self.networks["heard"] = self.heard
+        self._vgg = _perceptual(config, weights)
+        if self._vgg is not None:
+            self._vgg.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model = model or load_builtin()
+        self._drawer = ConditionDrawer(network.condition, self._model, config.side)
+        self._has_mask = network.flow_mask and config.losses.mask > 0
+
+    @property
+    def perceptual_is_random(self) -> bool:
+        """Whether the perceptual terms come from a network that has learned nothing."""
+        return self._vgg is not None and self._vgg.is_random
+
+    def optimiser(self, group: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+        """Adam, the same for all networks (section 4.2)."""
+        betas = (self.config.beta1, self.config.beta2)
+        return torch.optim.Adam(parameters, lr=self.config.learning_rate, betas=betas)
+
+    def sample(self, clip: TrainingClip, rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+        """A frame of a clip, the two before it, and one of the clip's references.
+
+        Args:
+            clip: what is learned from. rng: chooses.
+        Returns:
+            `stack` (9, S, S), `reference_pncc`, `reference`, `target` (3, S, S), all uint8; `mouth_centre` (2,) int64
+            pixels; `audio` (n_audio,) float32 where the network hears; `mask` (1, S, S) uint8 where it has a mask.
+        Raises:
+            InputError: the clip lacks sound features, masks or references that are needed.
+        """
+        if not clip.references:
+            raise InputError(f"{clip.name} has no reference frames", hint="prepare it anew")
+        reference = clip.references[int(rng.integers(len(clip.references)))]
+        n_before = N_STACK - 1
+        # The first frames of a video have none before them; those of a later stretch would have had other ones.
+        first = n_before if clip.start and len(clip.images) > n_before else 0
+        t = int(rng.integers(first, len(clip.images)))
+        frames = np.maximum(np.arange(t - n_before, t + 1), 0)
+        picture = clip.images[t]
+        vertices = self._drawer.vertices(clip.coeffs.at(frames), _size_of(picture))
+        found: dict[str, npt.NDArray[Any]] = {
+            "stack": _as_u8(self._drawer.draw(vertices)).reshape(N_STACK * N_PNCC, self.config.side, self.config.side),
+            "reference_pncc": self._reference_pncc(reference),
+            "reference": self._picture(reference.image),
+            "target": self._picture(picture),
+            "mouth_centre": mouth_centres(vertices[-1:], self._model)[0],
+        }
+        if self.config.network.audio:
+            found["audio"] = self._audio(clip, t)
+        if self._has_mask:
+            found["mask"] = self._mask(clip, t, reference)
+        return found
+
+    def steps(self, batch: Mapping[str, Tensor], number: int) -> Iterator[tuple[str, TrainStep]]:
+        """The generator's terms, and in every `d_every`-th step the discriminators'."""
+        shown = self.shown(batch)
+        drawn = self.generator(shown.stack, shown.reference_pncc, shown.reference, shown.audio)
+        yield "generator", self.generator_step(drawn, shown)
+        if self.config.gan and number % self.config.d_every == 0:
+            yield "discriminator", self.discriminator_step(drawn.image.detach(), shown)
+
+    def shown(self, batch: Mapping[str, Tensor]) -> Shown:
+        """A batch of examples, stacked, as the networks see it."""
+        device = next(self.generator.parameters()).device
+        given = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        audio = given["audio"].float() if "audio" in given else None
+        if audio is not None and "heard" in self.networks:
+            audio = self.heard(audio)
+        return Shown(
+            stack=_scaled(given["stack"], 1 / 255),
+            reference_pncc=_scaled(given["reference_pncc"], 1 / 255),
+            reference=_scaled(given["reference"], 2 / 255, -1.0),
+            target=_scaled(given["target"], 2 / 255, -1.0),
+            audio=audio,
+            mouth_centre=given["mouth_centre"],
+            mask=_scaled(given["mask"], 1 / 255) if "mask" in given else None,
+        )
+
+    def generator_step(self, drawn: Drawn, shown: Shown) -> TrainStep:
+        """What F and R minimise together (equation 8), the discriminators held still."""
+        weights, target = self.config.losses, shown.target
+        image, warped = drawn.image.float(), drawn.warped.float()
+        losses: dict[str, Tensor] = {"l1": self._l1(image, shown)}
+        if drawn.flow is not None:
+            losses["l1_warped"] = self._l1(warped, shown)
+        if self._vgg is not None:
+            losses |= self._perceptual_terms(image, warped if drawn.flow is not None else None, target)
+        if self.config.gan:
+            losses |= self._adversarial_terms(image, shown)
+        if drawn.mask is not None and shown.mask is not None:
+            losses["mask"] = (drawn.mask.float() - shown.mask).abs().mean()
+        factors = {
+            "l1": weights.l1, "l1_warped": weights.l1_warped, "vgg": weights.vgg, "vgg_warped": weights.vgg_warped,
+            "gan": weights.gan, "gan_mouth": weights.gan_mouth, "fm": weights.fm, "fm_mouth": weights.fm,
+            "mask": weights.mask,
+        }  # fmt: skip
+        return TrainStep.of(losses, factors)
+
+    def discriminator_step(self, image: Tensor, shown: Shown) -> TrainStep:
+        """What D and D_m minimise (equations 4, 5 and 9).
+
+        Args:
+            image: what the generator drew, without its gradients, (B, 3, S, S). shown: the batch.
+        """
+        side, centres = self.config.mouth_side, shown.mouth_centre
+        both = torch.cat((shown.target, image.to(shown.target.dtype)))  # one pass for real and made
+        maps = self.discriminator.judge(shown.pncc.repeat(2, 1, 1, 1), both)
+        heard = None if shown.audio is None else shown.audio.repeat(2, 1)
+        mouths = self.mouth_discriminator.judge(mouths_of(both, centres.repeat(2, 1), side), heard)
+        n = len(image)
+        losses = {}
+        for name, found in (("d", maps), ("d_mouth", mouths)):
+            losses[f"{name}_real"] = real_loss([[scale[-1][:n].float()] for scale in found])
+            losses[f"{name}_made"] = made_loss([[scale[-1][n:].float()] for scale in found])
+        factors = {name: self.config.losses.mouth if "mouth" in name else 1.0 for name in losses}
+        return TrainStep.of(losses, factors)
+
+    def pictures(self, batch: Mapping[str, Tensor]) -> dict[str, U8]:
+        """A sheet: of each example a row of reference, drawn face, bent reference, what is drawn, and the truth."""
+        was_training = {name: network.training for name, network in self.networks.items()}
+        for network in self.networks.values():
+            network.eval()
+        with torch.no_grad():
+            shown = self.shown({name: value[:_N_SHOWN] for name, value in batch.items()})
+            drawn = self.generator(shown.stack, shown.reference_pncc, shown.reference, shown.audio)
+        for name, network in self.networks.items():
+            network.train(was_training[name])
+        columns = (shown.reference, shown.pncc * 2 - 1, drawn.warped, drawn.image, shown.target)
+        sheet = torch.cat([torch.cat([row.float() for row in column], 1) for column in columns], 2)
+        pixels = ((sheet + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return {"samples": np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())}
+
+    def checkpoint(self, networks: Mapping[str, nn.Module]) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The generator, its sizes, the side it was trained at, and how what it hears is scaled."""
+        tensors = {key: value.detach().cpu().contiguous() for key, value in networks["generator"].state_dict().items()}
+        scale = networks.get("heard")
+        numbers = None
+        if isinstance(scale, HeardScale):
+            numbers = (scale.mean.tolist(), scale.variance.sqrt().tolist())
+        return tensors, checkpoint_metadata(self.config.network, self.config.side, numbers)
+
+    def _l1(self, image: Tensor, shown: Shown) -> Tensor:
+        if not self.config.masked_l1:
+            return (image - shown.target).abs().mean()
+        return masked_l1(image, shown.target, (shown.pncc.sum(1, keepdim=True) > IS_FACE).float())
+
+    def _perceptual_terms(self, image: Tensor, warped: Tensor | None, target: Tensor) -> dict[str, Tensor]:
+        assert self._vgg is not None
+        with torch.no_grad():
+            real = self._vgg.maps(target)
+        if warped is None:
+            return {"vgg": self._vgg.between(self._vgg.maps(image), real)}
+        maps, n = self._vgg.maps(torch.cat((image, warped))), len(image)  # one pass for both
+        return {
+            "vgg": self._vgg.between([m[:n] for m in maps], real),
+            "vgg_warped": self._vgg.between([m[n:] for m in maps], real),
+        }
+
+    def _adversarial_terms(self, image: Tensor, shown: Shown) -> dict[str, Tensor]:
+        side, centres = self.config.mouth_side, shown.mouth_centre
+        losses = {}
+        with frozen(self.discriminator, self.mouth_discriminator):
+            made = self.discriminator.judge(shown.pncc, image)
+            made_mouth = self.mouth_discriminator.judge(mouths_of(image, centres, side), shown.audio)
+            with torch.no_grad():
+                real = self.discriminator.judge(shown.pncc, shown.target)
+                real_mouth = self.mouth_discriminator.judge(mouths_of(shown.target, centres, side), shown.audio)
+        losses["gan"], losses["gan_mouth"] = fooling_loss(made), fooling_loss(made_mouth)
+        losses["fm"] = feature_matching(made, real, layer_weight=LAYER_WEIGHT)
+        losses["fm_mouth"] = feature_matching(made_mouth, real_mouth, layer_weight=LAYER_WEIGHT)
+        return losses
+
+    def _reference_pncc(self, reference: Reference) -> U8:
+        vertices = self._drawer.vertices(reference.coeffs, _size_of(reference.image))
+        return _as_u8(self._drawer.draw(vertices[:1]))[0]
+
+    def _picture(self, image: U8) -> U8:
+        return np.ascontiguousarray(_resized(image, self.config.side).transpose(2, 0, 1))
+
+    def _audio(self, clip: TrainingClip, t: int) -> F32:
+        heard = clip.features.get(FEATURE)
+        if heard is None:
+            raise InputError(
+                f"{clip.name}: nothing was heard for {FEATURE} there",
+                hint="prepare it with `--listen headgan`, or train with network.audio: false",
+            )
+        if heard.shape[1] != self.config.network.n_audio:
+            raise ShapeError(f"{clip.name}: {FEATURE}", heard.shape, f"(T, {self.config.network.n_audio})")
+        return np.ascontiguousarray(heard[t], np.float32)
+
+    def _mask(self, clip: TrainingClip, t: int, reference: Reference) -> U8:
+        if not len(clip.masks) or reference.mask is None:
+            raise InputError(
+                f"{clip.name} has no masks, which network.flow_mask learns from",
+                hint="prepare it with masks, or set losses.mask: 0",
+            )
+        side = self.config.side
+        return np.maximum(_resized(clip.masks[t], side), _resized(reference.mask, side))[None]
+
+
+def build_train(
+    config: TrainConfig, device: str | torch.device = "cpu", weights: Weights | None = None
+) -> HeadGanTraining:
+    """How HeadGAN learns by a recipe; see `HeadGanTraining`."""
+    return HeadGanTraining(config, device, weights)
+
+
+def _fresh(network: Any, device: str | torch.device) -> Any:
+    return xavier_(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _perceptual(config: TrainConfig, weights: Weights | None) -> PerceptualLoss | None:
+    about = PerceptualConfig(imagenet=config.vgg_norm)
+    if config.vgg == "none" or config.losses.vgg == config.losses.vgg_warped == 0:
+        return None
+    if config.vgg == "random":
+        return PerceptualLoss.random(about)
+    if weights is None:
+        raise WeightsError(
+            "the perceptual loss needs the published weights of vgg19",
+            hint="`talkhead weights pull headgan`, or vgg: random or none in the recipe",
+        )
+    return PerceptualLoss.published(read_tensors(weights(VGG_ENTRY))[0], about)
+
+
+def _scaled(pixels: Tensor, factor: float, offset: float = 0.0) -> Tensor:
+    return (pixels.float() * factor + offset).contiguous(memory_format=torch.channels_last)
+
+
+def _size_of(image: U8) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
+def _as_u8(pictures: Tensor) -> U8:
+    return pictures.mul(255).round_().to(torch.uint8).numpy()
+
+
+def _resized(image: U8, side: int) -> U8:
+    import cv2
+
+    if image.shape[:2] == (side, side):
+        return image
+    shrinks = side < image.shape[0]
+    made = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(made, np.uint8)

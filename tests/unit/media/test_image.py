@@ -11,7 +11,15 @@ from PIL import Image as PillowImage
 from PIL import ImageCms
 
 from talkhead.errors import MediaError, OutputExistsError, ShapeError, UsageError
-from talkhead.media.image import Image, encode_png, over_white, read_image, write_image
+from talkhead.media.image import (
+    Image,
+    decode_image,
+    encode_image,
+    encode_png,
+    over_white,
+    read_image,
+    write_image,
+)
 
 # Four corners that differ, so that every turn shows.
 CORNERS = np.array([[[250, 10, 10], [10, 250, 10]], [[10, 10, 250], [240, 240, 240]]], np.uint8)
@@ -210,6 +218,28 @@ def test_formats_without_alpha_show_white(tmp_path: Path):
 def test_fast_png_is_lossless():
     picture = PillowImage.open(io.BytesIO(encode_png(BLOCKS)))
     assert (np.asarray(picture) == BLOCKS).all()
+
+
+def test_pictures_in_memory():
+    assert (decode_image(encode_image(BLOCKS, "png"), "png", "x").pixels == BLOCKS).all()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    for kind in ("webp", "jpeg"):
+        small, large = encode_image(noise, kind, 20), encode_image(noise, kind, 95)
+        assert len(small) < len(large) / 2
+        errors = [np.abs(decode_image(data, kind, "x").pixels.astype(int) - noise).mean() for data in (small, large)]
+        assert errors[1] < errors[0] < 60
+
+
+def test_pictures_in_memory_that_are_refused():
+    for quality in (0, 101):
+        with pytest.raises(UsageError, match="quality"):
+            encode_image(BLOCKS, "webp", quality)
+    with pytest.raises(MediaError, match="use png|cannot make a webp"):
+        encode_image(np.zeros((1, 20_000, 3), np.uint8), "webp")
+    png = encode_image(BLOCKS, "png")
+    for data, kind in ((png, "webp"), (png[: len(png) // 2], "png"), (b"", "png"), (b"GIF89a" + bytes(20), "jpeg")):
+        with pytest.raises(MediaError, match="cannot read the picture"):
+            decode_image(data, kind, "the picture")
 
 
 def test_real_pictures(media: Path):

@@ -13,6 +13,7 @@ from talkhead.errors import ShapeError
 from talkhead.face3d.morphable import FaceModel
 from talkhead.face3d.pncc import PnccDrawer, posed_vertices
 from talkhead.systems.headgan.config import Condition
+from talkhead.systems.headgan.sketch import draw_sketch
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -48,8 +49,6 @@ class ConditionDrawer:
         """(T, V, 3) pixels -> (T, 3, side, side) float32 in [0, 1], background 0."""
         if self.condition == "pncc":
             return self._drawer.draw(vertices)
-        from talkhead.systems.headgan.sketch import draw_sketch
-
         points = vertices[:, self.model.landmarks68, :2]
         lines = np.stack([draw_sketch(frame, self.side) for frame in points])  # (T, S, S)
         drawn = torch.from_numpy(np.ascontiguousarray(lines)).to(self._drawer.device).float()

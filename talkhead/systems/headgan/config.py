@@ -144,6 +144,11 @@ class TrainConfig:
         for name, least in (("discriminator_width", 1), ("d_every", 1), ("n_heard", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}, expected {least} or more")
+        if self.n_heard and self.network.audio and self.network.n_audio != N_AUDIO:
+            raise InputError(
+                f"network.n_audio is {self.network.n_audio}: the scale of what is heard is for {N_AUDIO}",
+                hint="n_heard: 0",
+            )
         negative = [name for name, value in asdict(self.losses).items() if value < 0]
         if negative:
             raise InputError(f"losses: {negative[0]} is negative")

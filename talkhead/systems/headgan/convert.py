@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from talkhead.config import from_mapping
 from talkhead.errors import InputError, WeightsError
 from talkhead.systems.headgan.config import RELEASE, SIDE, NetworkConfig
+from talkhead.systems.headgan.features import AudioScale
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from talkhead.systems.headgan.features import AudioScale
     from talkhead.systems.headgan.model import Generator
 
 CONFIG_KEY, SIDE_KEY, SCALE_KEY = "talkhead.headgan", "talkhead.headgan.side", "talkhead.headgan.audio_scale"
-"""Metadata of files that we wrote: `NetworkConfig` as JSON; the side of the pictures in training, pixels; mean and
-deviation of what the network hears, as JSON lists, where it was scaled."""
+"""Metadata of files that we wrote: `NetworkConfig` as JSON; the side of the pictures in training, pixels; and
+`AudioScale.as_dict` as JSON, where what the network hears was scaled."""
 
 N_DISCRIMINATORS, N_DISCRIMINATOR_LAYERS = 2, 5  # of the published ones: scales, and convolutions of each
 
@@ -120,17 +120,16 @@ def published_config(keys: Mapping[str, object]) -> NetworkConfig:
 
 
 def checkpoint_metadata(
-    config: NetworkConfig, side: int = SIDE, audio_scale: tuple[Sequence[float], Sequence[float]] | None = None
+    config: NetworkConfig, side: int = SIDE, audio_scale: AudioScale | None = None
 ) -> dict[str, str]:
     """Metadata for a file of ours.
 
     Args:
-        config: sizes of its generator. side: of the pictures it was trained on, pixels. audio_scale: mean and
-            deviation of the n_audio values it hears; None: they enter as they are.
+        config: sizes of its generator. side: of the pictures it was trained on, pixels. audio_scale: of what it hears.
     """
     found = {CONFIG_KEY: json.dumps(dataclasses.asdict(config)), SIDE_KEY: str(side)}
-    if audio_scale is not None:
-        found[SCALE_KEY] = json.dumps([list(values) for values in audio_scale])
+    if audio_scale is not None and audio_scale.mean is not None:
+        found[SCALE_KEY] = json.dumps(audio_scale.as_dict())
     return found
 
 
@@ -139,14 +138,14 @@ class Checkpoint:
     """A generator's file, read.
 
     Attributes:
-        config: sizes. tensors: by our names, on the CPU. side: of the pictures in training, pixels. audio_scale: mean
-            and deviation of what it hears, (n_audio,) each; None: it enters as it is.
+        config: sizes. tensors: by our names, on the CPU. side: of the pictures in training, pixels. audio_scale: of
+            what it hears.
     """
 
     config: NetworkConfig
     tensors: Mapping[str, Tensor]
     side: int = SIDE
-    audio_scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    audio_scale: AudioScale = dataclasses.field(default_factory=AudioScale)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -173,11 +172,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
             ours = renamed(tensors, generator_keys(config), name="HeadGAN's generator")
             return Checkpoint(config=config, tensors=ours)
         config = from_mapping(json.loads(about[CONFIG_KEY]), NetworkConfig, where="sizes")
-        scale = _scale(about[SCALE_KEY], config.n_audio) if SCALE_KEY in about else None
+        scale = AudioScale.from_dict(json.loads(about.get(SCALE_KEY, "{}")))
         return Checkpoint(config=config, tensors=tensors, side=int(about.get(SIDE_KEY, SIDE)), audio_scale=scale)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error.message}", hint=error.hint) from error
-    except (InputError, ValueError, TypeError) as error:
+    except (InputError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: what it says of its networks cannot be read: {error}") from error
 
 
@@ -207,16 +206,9 @@ class Drawing:
 
 def load_drawing(path: Path, device: str = "cpu", dtype: str = "float32") -> Drawing:
     """Generator, side and scale of a checkpoint; args and errors as `load_generator`."""
-    import numpy as np
-
-    from talkhead.systems.headgan.features import AudioScale
-
     read = read_checkpoint(path)
-    scale = AudioScale()
-    if read.audio_scale is not None:
-        mean, deviation = (np.asarray(values, np.float32) for values in read.audio_scale)
-        scale = AudioScale(mean=mean, std=deviation)
-    return Drawing(generator=_generator(read, path, device, dtype), side=read.side, audio_scale=scale)
+    generator = _generator(read, path, device, dtype)
+    return Drawing(generator=generator, side=read.side, audio_scale=read.audio_scale)
 
 
 def for_use(network: Generator, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Generator:
@@ -238,13 +230,6 @@ def _generator(read: Checkpoint, path: Path, device: str, dtype: str) -> Generat
         network = Generator(read.config)
     fill(network, read.tensors, name=f"HeadGAN's generator ({path.name})")
     return for_use(network, device, getattr(torch, dtype))
-
-
-def _scale(text: str, n_audio: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    mean, deviation = (tuple(float(value) for value in values) for values in json.loads(text))
-    if len(mean) != n_audio or len(deviation) != n_audio or min(deviation) <= 0:
-        raise ValueError(f"the scale of what it hears is not of {n_audio} values")
-    return mean, deviation
 
 
 def _encoder(published: str, own: str) -> _Pairs:

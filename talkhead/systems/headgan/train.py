@@ -21,6 +21,7 @@ from talkhead.protocols import Reference, TrainingClip, Weights
 from talkhead.systems.headgan.condition import ConditionDrawer, mouth_centres
 from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, TrainConfig
 from talkhead.systems.headgan.convert import checkpoint_metadata
+from talkhead.systems.headgan.features import FEATURE, AudioScale
 from talkhead.systems.headgan.model import Drawn, Generator
 from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
 from talkhead.weights.load import read_tensors
@@ -28,14 +29,15 @@ from talkhead.weights.load import read_tensors
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-FEATURE = "headgan"
-"""Name of what HeadGAN's listener hears, in `TrainingClip.features`."""
 VGG_ENTRY = "vgg19"
 """Weights manifest: the perceptual network."""
 LAYER_WEIGHT = 4 / 5
 """Factor of a discriminator layer's feature matching: 4 / (n_layers + 1), n_layers = 4 (release)."""
 IS_FACE = 0.01
 """A pixel whose PNCC channels sum to more shows the face (release)."""
+
+REACH = 5.0  # deviations, as `AudioScale` cuts
+LEAST_VARIANCE = 1e-6
 
 _N_SHOWN = 4  # examples on a contact sheet
 
@@ -65,45 +67,52 @@ class Shown:
 
 
 class HeardScale(nn.Module):
-    """Brings the first 84 of the values that are heard to mean 0 and deviation 1; characters stay as they are.
+    """`AudioScale` while it is being measured: brings the 84 low-level numbers to mean 0 and deviation 1.
 
-    In training mode it measures the first `n_measured` examples it sees, those of all processes; then its numbers are
-    fixed. With `n_measured` 0 it changes nothing.
+    In training mode it measures the first `n_measured` examples that it sees, those of all processes; then its numbers
+    are fixed.
 
     Args:
-        n_audio: values per frame. n_measured: examples.
+        n_measured: examples.
     """
 
     count: Tensor
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, n_audio: int, n_measured: int) -> None:
+    def __init__(self, n_measured: int) -> None:
         super().__init__()
-        self.n_measured, self.n_scaled = n_measured, min(N_LOW, n_audio)
+        self.n_measured = n_measured
         # As if one example had been seen before, so that a first batch of one has a deviation.
         self.register_buffer("count", torch.ones(()))
-        self.register_buffer("mean", torch.zeros(n_audio))
-        self.register_buffer("variance", torch.ones(n_audio))
+        self.register_buffer("mean", torch.zeros(N_LOW))
+        self.register_buffer("variance", torch.ones(N_LOW))
 
     def forward(self, audio: Tensor) -> Tensor:
-        """(B, n_audio) both."""
+        """(B, 300) both."""
+        low = audio[:, :N_LOW]
         if self.training and self.count <= self.n_measured:
-            self._measure(audio[:, : self.n_scaled])
-        return (audio - self.mean) / self.variance.sqrt()
+            self._measure(low)
+        low = ((low - self.mean) / self.variance.sqrt()).clamp(-REACH, REACH)
+        return torch.cat((low, audio[:, N_LOW:]), 1)
+
+    def fixed(self) -> AudioScale:
+        """What was measured."""
+        mean, std = (value.detach().cpu().numpy().copy() for value in (self.mean, self.variance.sqrt()))
+        return AudioScale(mean, std)
 
     @torch.no_grad()
-    def _measure(self, audio: Tensor) -> None:
-        gathered = torch.cat((audio.new_ones(len(audio), 1), audio, audio.square()), 1).double().sum(0).float()
+    def _measure(self, low: Tensor) -> None:
+        gathered = torch.cat((low.new_full((1,), len(low)), low.sum(0), low.square().sum(0)))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(gathered)
-        n, sums, squares = gathered[0], gathered[1 : self.n_scaled + 1], gathered[self.n_scaled + 1 :]
-        total = self.count + n
-        mean, old = self.mean[: self.n_scaled], self.variance[: self.n_scaled]
-        new_mean = (mean * self.count + sums) / total
-        second = ((old + mean.square()) * self.count + squares) / total
-        self.variance[: self.n_scaled] = (second - new_mean.square()).clamp_min(1e-4)
-        self.mean[: self.n_scaled] = new_mean
+        n, total = gathered[0], self.count + gathered[0]
+        mean = (self.mean * self.count + gathered[1 : N_LOW + 1]) / total
+        before = (self.variance + (self.mean - mean).square()) * self.count
+        square, sums = gathered[N_LOW + 1 :], gathered[1 : N_LOW + 1]
+        seen = square - 2 * mean * sums + n * mean.square()
+        self.variance.copy_(((before + seen) / total).clamp_min(LEAST_VARIANCE))
+        self.mean.copy_(mean)
         self.count.copy_(total)
 
 
@@ -138,7 +147,7 @@ class HeadGanTraining:
             self.networks |= {"discriminator": self.discriminator, "mouth_discriminator": self.mouth_discriminator}
             self.groups["discriminator"] = ("discriminator", "mouth_discriminator")
         if network.audio and config.n_heard:
-            self.heard = HeardScale(n_audio, config.n_heard).to(device)
+            self.heard = HeardScale(config.n_heard).to(device)
             self.networks["heard"] = self.heard
         self._vgg = _perceptual(config, weights)
         if self._vgg is not None:
@@ -274,10 +283,8 @@ class HeadGanTraining:
         """The generator, its sizes, the side it was trained at, and how what it hears is scaled."""
         tensors = {key: value.detach().cpu().contiguous() for key, value in networks["generator"].state_dict().items()}
         scale = networks.get("heard")
-        numbers = None
-        if isinstance(scale, HeardScale):
-            numbers = (scale.mean.tolist(), scale.variance.sqrt().tolist())
-        return tensors, checkpoint_metadata(self.config.network, self.config.side, numbers)
+        heard = scale.fixed() if isinstance(scale, HeardScale) else None
+        return tensors, checkpoint_metadata(self.config.network, self.config.side, heard)
 
     def _l1(self, image: Tensor, shown: Shown) -> Tensor:
         if not self.config.masked_l1:

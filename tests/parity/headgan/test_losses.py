@@ -10,7 +10,7 @@ from talkhead.systems.headgan import train
 from talkhead.systems.headgan.config import RELEASE_TRAINING
 from talkhead.systems.headgan.convert import discriminator_keys, renamed
 from talkhead.systems.headgan.model import Drawn
-from talkhead.systems.headgan.model_discriminators import mouths_of
+from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
 
 RELATIVE = 1e-4
 
@@ -47,8 +47,8 @@ def training(stand_in, vgg):
     made = object.__new__(train.HeadGanTraining)  # without a generator of 52 million parameters that nobody asks
     made.config = RELEASE_TRAINING
     made._vgg = vgg
-    made.discriminator = train.Discriminator()
-    made.mouth_discriminator = train.MouthDiscriminator(300)
+    made.discriminator = Discriminator()
+    made.mouth_discriminator = MouthDiscriminator(300)
     for network, record in ((made.discriminator, "discriminator"), (made.mouth_discriminator, "mouth_discriminator")):
         network.load_state_dict(renamed(stand_in(record), discriminator_keys(), name=record))
         network.eval()

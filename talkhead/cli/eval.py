@@ -74,6 +74,15 @@ def command(
             rich_help_panel=WHAT,
         ),
     ] = None,
+    crop: Annotated[
+        bool | None,
+        typer.Option(
+            "--crop/--no-crop",
+            help="Cut a square around the face out of every frame, the same of both clips.",
+            show_default="the protocol's: what is not square",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     min_track: Annotated[
         int | None,
         typer.Option(
@@ -89,6 +98,18 @@ def command(
         tuple[str, str] | None,
         typer.Option("--au-csv", metavar="REAL GENERATED", help="OpenFace's CSV files.", rich_help_panel=WHAT),
     ] = None,
+    zero_division: Annotated[
+        int | None,
+        typer.Option(
+            "--zero-division",
+            min=0,
+            max=0,
+            metavar="0",
+            help="F1 of an action unit that no frame shows.",
+            show_default="left out of the mean",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     predictions: Annotated[
         str | None,
         typer.Option("--predictions", metavar="CSV", help="A lip reader's: label, prediction.", rich_help_panel=WHAT),
@@ -96,6 +117,12 @@ def command(
     work_seconds: Annotated[
         float | None,
         typer.Option("--work-seconds", min=0.001, metavar="S", help="How long it took to make.", rich_help_panel=WHAT),
+    ] = None,
+    load_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--load-seconds", min=0.001, metavar="S", help="And loading the models, apart.", rich_help_panel=WHAT
+        ),
     ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="JSON", help="Write everything.", rich_help_panel=FILES)
@@ -109,6 +136,10 @@ def command(
     ] = None,
     cache: Annotated[
         bool, typer.Option("--cache", help="Keep the tracked faces beside the videos.", rich_help_panel=FILES)
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a set that was interrupted.", rich_help_panel=FILES),
     ] = False,
     overwrite: options.Overwrite = False,
     compare: Annotated[
@@ -138,9 +169,10 @@ def command(
     check_required(require or ())
     found = evaluate(
         generated, real, audio=audio, source=source, manifest=manifest, metrics=metric or (), protocol=protocol,
-        pool=None if pool is None else pool.value, every=every, min_track=min_track, au_csv=au_csv,
-        predictions=predictions, work_seconds=work_seconds, cache=cache, output=output, csv=csv, report=report,
-        overwrite=overwrite,
+        pool=None if pool is None else pool.value, every=every, crop=crop, min_track=min_track,
+        au_csv=au_csv, zero_division="leave out" if zero_division is None else 0, predictions=predictions,
+        work_seconds=work_seconds, load_seconds=load_seconds, cache=cache, resume=resume, output=output, csv=csv,
+        report=report, overwrite=overwrite,
         device=options.checked_device(device), dtype=dtype.value, progress=reporter,
     )  # fmt: skip
     _show(reporter, found, [path for path in (output, csv, report) if path is not None])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -143,6 +143,36 @@ class PresenceCounts:
         self.n_dropped += max(len(generated.frames), len(real.frames)) - len(ours)
         self._hamming += float(hamming_distances(ours, theirs).sum())
         self._counts += np.stack([(ours & theirs).sum(0), (ours & ~theirs).sum(0), (~ours & theirs).sum(0)])
+
+    def merge(self, other: PresenceCounts) -> None:
+        """Take in what another has counted.
+
+        Raises:
+            CoeffFileError: it counted other units.
+        """
+        if not self.units:
+            self.units, self._counts = other.units, np.zeros((3, len(other.units)))
+        if other.units != self.units:
+            raise CoeffFileError(f"action units differ: {', '.join(other.units)} after {', '.join(self.units)}")
+        self.n_frames += other.n_frames
+        self.n_dropped += other.n_dropped
+        self.n_clips += other.n_clips
+        self._hamming += other._hamming
+        self._counts = self._counts + other._counts
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        named = {name: getattr(self, name) for name in ("n_frames", "n_dropped", "n_clips")}
+        return {"units": list(self.units), **named, "hamming": self._hamming, "counts": self._counts.tolist()}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> PresenceCounts:
+        """What `as_dict` gave."""
+        counts = cls(stored["units"])
+        counts.n_frames, counts.n_dropped, counts.n_clips = (stored[k] for k in ("n_frames", "n_dropped", "n_clips"))
+        counts._hamming = stored["hamming"]
+        counts._counts = np.asarray(stored["counts"], np.float64).reshape(3, len(counts.units))
+        return counts
 
     @property
     def hamming(self) -> float:

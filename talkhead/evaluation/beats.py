@@ -65,7 +65,12 @@ def align_score(from_beats: Floats, to_beats: Floats | Frames, tolerance: float 
     """Mean over beats of `exp(-d^2 / (2 tolerance^2))`, d to the nearest of the others, frames; NaN without beats."""
     if not len(from_beats) or not len(to_beats):
         return float("nan")
-    nearest = np.abs(np.asarray(from_beats, np.float64)[:, None] - np.asarray(to_beats)).min(1)
+    # Among sorted beats the nearest is a neighbour: a table of all pairs would hold gigabytes for an hour of sound.
+    others = np.sort(np.asarray(to_beats, np.float64))
+    beats = np.asarray(from_beats, np.float64)
+    at = np.searchsorted(others, beats)
+    before, after = others[np.maximum(at - 1, 0)], others[np.minimum(at, len(others) - 1)]
+    nearest = np.minimum(np.abs(beats - before), np.abs(beats - after))
     return float(np.exp(-(nearest**2) / (2 * tolerance**2)).mean())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import InputError, ShapeError, UsageError
+from talkhead.evaluation.columns import Mean
 from talkhead.evaluation.measurement import Measurement
 from talkhead.evaluation.pixels import to_gray
 
@@ -140,7 +141,7 @@ class CpbdScores:
         if every < 1:
             raise UsageError(f"every is {every}, expected at least 1")
         self.every = every
-        self.values: list[float] = []
+        self._mean = Mean()
         self._n_seen = 0
         self._size = (0, 0)
 
@@ -151,8 +152,9 @@ class CpbdScores:
         self._size = (frame.shape[1], frame.shape[0])
         if not is_due or min(self._size) < BLOCK:
             return None
-        self.values.append(cpbd(frame))
-        return self.values[-1]
+        value = cpbd(frame)
+        self._mean.add(value)
+        return value
 
     def measurement(self) -> Measurement:
         """The mean over the frames that were scored."""
@@ -162,8 +164,8 @@ class CpbdScores:
             name="cpbd",
             definition="cpbd/narvekar2011",
             grade="exact",
-            value=math.fsum(self.values) / len(self.values) if self.values else None,
-            reason="" if self.values else why,
-            n_frames=len(self.values),
+            value=self._mean.value if self._mean.n else None,
+            reason="" if self._mean.n else why,
+            n_frames=self._mean.n,
             params={"every": self.every, "width": width, "height": height},
         )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import ShapeError
+from talkhead.evaluation.columns import Columns
 from talkhead.evaluation.measurement import Grade, Measurement
 from talkhead.face.landmarks import Landmarks
 
@@ -72,7 +73,7 @@ class HeadPoseEmbedder(Protocol):
 
 
 class FaceFeatures:
-    """Features of the face in every frame of a clip; holds them all, 2 KB a frame with ArcFace.
+    """Features of the face in every frame of a clip, taken away some frames at a time.
 
     Args:
         embedder: what looks. batch: faces per pass.
@@ -83,6 +84,12 @@ class FaceFeatures:
         self._waiting: list[U8] = []
         self._made: list[F32] = []
         self._found: list[bool] = []
+        self._width = 0
+
+    @property
+    def n_held(self) -> int:
+        """Frames that were added and not taken."""
+        return len(self._found)
 
     def add(self, frame: U8, landmarks: Landmarks | None) -> None:
         """Take the next frame, (H, W, 3) uint8 RGB, and the face in it; None: there is none."""
@@ -93,20 +100,23 @@ class FaceFeatures:
         if len(self._waiting) == self._batch:
             self._flush()
 
-    def finish(self) -> F32:
-        """(T, D) float32; NaN for frames without a face. (T, 0) if there is no face at all."""
+    def take(self) -> F32:
+        """(n, D) float32 of the frames since the last call; NaN for frames without a face.
+
+        (n, 0) if no face was seen so far.
+        """
         self._flush()
         found = np.array(self._found, bool)
-        if not self._made:
-            return np.zeros((len(found), 0), np.float32)
-        made = np.concatenate(self._made)
-        out = np.full((len(found), made.shape[1]), np.nan, np.float32)
-        out[found] = made
+        out = np.full((len(found), self._width), np.nan, np.float32)
+        if self._made:
+            out[found] = np.concatenate(self._made)
+        self._made, self._found = [], []
         return out
 
     def _flush(self) -> None:
         if self._waiting:
             self._made.append(self._embedder.run(np.stack(self._waiting)))
+            self._width = self._made[-1].shape[1]
             self._waiting = []
 
 
@@ -136,22 +146,28 @@ class HeadMotionMeter:
     """
 
     def __init__(self, embedder: HeadPoseEmbedder, *, batch: int = BATCH) -> None:
-        self._angles = FaceFeatures(_Angles(embedder, self._spread), batch=batch)
+        self._faces = FaceFeatures(_Angles(embedder, self._spread), batch=batch)
+        self._batch = batch
+        self._angles = Columns(3)
         self._n = 0
         self._mean: F64 = np.zeros(0)
         self._scatter: F64 = np.zeros(0)
 
     def add(self, frame: U8, landmarks: Landmarks | None) -> None:
         """Take the next frame, (H, W, 3) uint8 RGB, and the face in it; None: there is none."""
-        self._angles.add(frame, landmarks)
+        self._faces.add(frame, landmarks)
+        if self._faces.n_held >= self._batch:
+            self._take()
 
     def finish(self) -> HeadMotion:
         """What was seen."""
-        angles = self._angles.finish()
-        if not self._n:
-            angles = np.full((len(angles), 3), np.nan, np.float32)
+        self._take()
         spread = float(np.sqrt(self._scatter / self._n).mean()) if self._n else float("nan")
-        return HeadMotion(yaw_pitch_roll_deg=angles, spread=spread)
+        return HeadMotion(yaw_pitch_roll_deg=self._angles.table(), spread=spread)
+
+    def _take(self) -> None:
+        angles = self._faces.take()
+        self._angles.add_rows(angles if angles.shape[1] else np.full((len(angles), 3), np.nan, np.float32))
 
     def _spread(self, features: F32) -> None:
         batch = features.astype(np.float64)

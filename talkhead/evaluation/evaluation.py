@@ -8,7 +8,7 @@ import io
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class Evaluation:
             "weights": self.weights,
             "seconds": round(self.seconds, 3),
             "notes": list(self.notes),
-            "clips": [_clip_as_dict(clip) for clip in self.clips],
+            "clips": [clip_as_dict(clip) for clip in self.clips],
             "set": [_set_row_as_dict(row) for row in self.set_rows],
             "real_set": [_set_row_as_dict(row) for row in self.real_set_rows],
             "failures": [asdict(failure) for failure in self.failures],
@@ -150,18 +150,41 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     return document
 
 
-def _clip_as_dict(clip: ClipResult) -> dict[str, Any]:
+def clip_as_dict(clip: ClipResult) -> dict[str, Any]:
+    """One clip for JSON."""
     return {
         "name": clip.name,
         "files": clip.files,
         "fps": clip.fps,
         "size": list(clip.size),
         "n_frames": clip.n_frames,
+        "crop": clip.crop,
         "seconds": round(clip.seconds, 3),
         "notes": list(clip.notes),
         "rows": [_row_as_dict(row) for row in clip.rows],
         "real_rows": [_row_as_dict(row) for row in clip.real_rows],
     }
+
+
+def clip_from_dict(stored: dict[str, Any]) -> ClipResult:
+    """What `clip_as_dict` gave; without curves and pictures."""
+    known = {field.name for field in fields(Measurement)}
+
+    def rows(key: str) -> tuple[Measurement, ...]:
+        return tuple(Measurement(**{name: row[name] for name in known if name in row}) for row in stored[key])
+
+    return ClipResult(
+        name=stored["name"],
+        files=stored["files"],
+        fps=stored["fps"],
+        size=(stored["size"][0], stored["size"][1]),
+        n_frames=stored["n_frames"],
+        rows=rows("rows"),
+        real_rows=rows("real_rows"),
+        crop=stored["crop"],
+        notes=tuple(stored["notes"]),
+        seconds=stored["seconds"],
+    )
 
 
 def _row_as_dict(row: Measurement) -> dict[str, Any]:

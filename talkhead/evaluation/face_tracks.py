@@ -8,7 +8,7 @@ have that, so ours do. Their boxes are those of the detector S3FD, which was tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ class CropPlace:
 
 
 def find_tracks(
-    faces: Sequence[Sequence[Box]], *, min_track: int = MIN_TRACK, min_side: float = MIN_SIDE
+    faces: Iterable[Sequence[Box]], *, min_track: int = MIN_TRACK, min_side: float = MIN_SIDE
 ) -> list[FaceTrack]:
     """Link the faces of consecutive frames of one shot.
 
@@ -99,7 +99,7 @@ def find_tracks(
     """
     if min_track < LEAST_MIN_TRACK:
         raise UsageError(f"min_track is {min_track}; crops and SyncNet need at least {LEAST_MIN_TRACK}")
-    rest = [(number, list(boxes)) for number, boxes in enumerate(faces)]
+    rest = [(number, list(boxes)) for number, boxes in enumerate(faces) if boxes]
     tracks = []
     while sights := _taken(rest):
         if len(sights) <= min_track:

@@ -16,22 +16,48 @@ class Family:
 
     Attributes:
         name: for `--metric`. rows: names that it may give. what: one line. needs: beside the generated clip.
+        on_request: measured only if it is named. has_faces: whether faces are looked for.
     """
 
     name: str
     rows: tuple[str, ...]
     what: str
     needs: str = ""
+    on_request: bool = False
+    has_faces: bool = True
 
+
+ALWAYS = "frames"
+"""The family that explains odd numbers of the others; cheap enough to be measured always."""
 
 FAMILIES: tuple[Family, ...] = (
-    Family(name="l1", rows=("l1",), what="mean absolute difference, of 255", needs="a real clip"),
-    Family(name="psnr", rows=("psnr", "psnr_pooled"), what="decibels", needs="a real clip"),
-    Family(name="ssim", rows=("ssim", "ssim_uniform"), what="structural similarity", needs="a real clip"),
-    Family(name="lpips", rows=("lpips",), what="distance in AlexNet", needs="a real clip; weights"),
-    Family(name="cpbd", rows=("cpbd",), what="sharpness of edges"),
-    Family(name="fid", rows=("fid",), what="distance of two sets of frames", needs="--manifest; weights"),
-    Family(name="fvd", rows=("fvd",), what="distance of two sets of videos", needs="--manifest; weights"),
+    Family(name="l1", rows=("l1",), what="mean absolute difference, of 255", needs="a real clip", has_faces=False),
+    Family(name="psnr", rows=("psnr", "psnr_pooled"), what="decibels", needs="a real clip", has_faces=False),
+    Family(name="ssim", rows=("ssim",), what="structural similarity", needs="a real clip", has_faces=False),
+    Family(
+        name="ssim_uniform",
+        rows=("ssim_uniform",),
+        what="structural similarity in uniform windows, for older tables",
+        needs="a real clip",
+        on_request=True,
+        has_faces=False,
+    ),
+    Family(name="lpips", rows=("lpips",), what="distance in AlexNet", needs="a real clip; weights", has_faces=False),
+    Family(
+        name="lpips_vgg",
+        rows=("lpips_vgg",),
+        what="distance in VGG16",
+        needs="a real clip; weights",
+        on_request=True,
+        has_faces=False,
+    ),
+    Family(name="cpbd", rows=("cpbd",), what="sharpness of edges", has_faces=False),
+    Family(
+        name="fid", rows=("fid",), what="distance of two sets of frames", needs="--manifest; weights", has_faces=False
+    ),
+    Family(
+        name="fvd", rows=("fvd",), what="distance of two sets of videos", needs="--manifest; weights", has_faces=False
+    ),
     Family(
         name="csim",
         rows=(
@@ -48,15 +74,35 @@ FAMILIES: tuple[Family, ...] = (
     Family(name="shape", rows=("identity_shape~mesh",), what="same person, by the shape of the face alone"),
     Family(
         name="lmd",
-        rows=("lmd~mesh", "lmd_eye~mesh", "lmd_raw~mesh", "lmd_face~mesh"),
-        what="distance of landmarks",
+        rows=(
+            "lmd",
+            "lmd_eye",
+            "lmd_raw",
+            "lmd_face",
+            "lmd~mesh",
+            "lmd_eye~mesh",
+            "lmd_raw~mesh",
+            "lmd_face~mesh",
+        ),
+        what="distance of landmarks, by FAN where it is here and by our mesh",
         needs="a real clip",
     ),
-    Family(name="ard", rows=("are~mesh", "ard~mesh", "geodesic~mesh"), what="head pose against the real one"),
+    Family(
+        name="ard",
+        rows=("are", "ard", "geodesic", "are~mesh", "ard~mesh", "geodesic~mesh"),
+        what="head pose against the real one, by a 3DMM where its weights are here and by our mesh",
+    ),
     Family(name="diversity", rows=("diversity", "diversity~mesh_deg"), what="spread of head motion"),
     Family(
         name="beat_align",
-        rows=("beat_align~mesh", "beat_align_chance~mesh", "beat_align_gain~mesh"),
+        rows=(
+            "beat_align",
+            "beat_align_chance",
+            "beat_align_gain",
+            "beat_align~mesh",
+            "beat_align_chance~mesh",
+            "beat_align_gain~mesh",
+        ),
         what="pauses of the head at onsets of the sound",
         needs="sound",
     ),
@@ -69,10 +115,8 @@ FAMILIES: tuple[Family, ...] = (
             "mouth_open~mesh",
             "mouth_open_p95~mesh",
             "mouth_open_share~mesh",
-            "face_found",
-            "frozen",
         ),
-        what="jitter, blinks, opening of the mouth, frozen frames, faces found",
+        what="jitter, blinks, opening of the mouth",
     ),
     Family(
         name="au",
@@ -89,16 +133,46 @@ FAMILIES: tuple[Family, ...] = (
         what="action units, by OpenFace's files and by our mesh",
         needs="a real clip; --au-csv",
     ),
-    Family(name="lip_reading", rows=("lip_reading_acc",), what="words that were recognised", needs="--predictions"),
+    Family(
+        name="lip_reading",
+        rows=("lip_reading_acc",),
+        what="words that were recognised",
+        needs="--predictions",
+        has_faces=False,
+    ),
     Family(
         name="lag",
         rows=("lag~mouth", "lag_set~mouth"),
         what="how late the picture is, by a linear map",
         needs="4 s with sound",
     ),
+    Family(
+        name="lag_loudness",
+        rows=("lag~loudness",),
+        what="how late the picture is, by loudness alone: no better than chance",
+        needs="4 s with sound",
+        on_request=True,
+    ),
     Family(name="silence", rows=("mouth_open_silence~mesh",), what="opening of the mouth in silence", needs="sound"),
-    Family(name="speed", rows=("rtf", "work_fps"), what="how long it took to make", needs="--work-seconds"),
+    Family(
+        name="speed",
+        rows=("rtf", "work_fps"),
+        what="how long it took to make",
+        needs="--work-seconds",
+        has_faces=False,
+    ),
     Family(name="lse", rows=("lse_d", "lse_c", "av_conf"), what="lips and sound, by SyncNet", needs="sound; weights"),
+    Family(
+        name="lse_whole",
+        rows=("lse_d_whole", "lse_c_whole", "av_conf_whole"),
+        what="the same of whole frames, for clips that are crops of faces (LRS)",
+        needs="sound; weights",
+        on_request=True,
+        has_faces=False,
+    ),
+    Family(
+        name=ALWAYS, rows=("face_found", "frozen"), what="faces found, frozen frames: always measured", has_faces=False
+    ),
 )
 """In the order of tables."""
 
@@ -109,12 +183,20 @@ def chosen_families(names: Iterable[str], otherwise: Iterable[str] = ()) -> tupl
     """Families that are to be measured, in the order of tables.
 
     Args:
-        names: families or rows of them. otherwise: families taken if there are no names; none: all.
+        names: families or rows of them. otherwise: families taken if there are no names; none: all but those that are
+            measured on request only.
     Raises:
         UsageError: no such metric.
     """
-    wanted = {_family_of(name) for name in names} or {name for name in otherwise if name in NAMES} or set(NAMES)
+    usual = {family.name for family in FAMILIES if not family.on_request}
+    wanted = {_family_of(name) for name in names} or {name for name in otherwise if name in NAMES} or usual
+    wanted.add(ALWAYS)
     return tuple(name for name in NAMES if name in wanted)
+
+
+def have_faces(names: Iterable[str]) -> bool:
+    """Whether any of these families looks for faces."""
+    return any(family.has_faces for family in FAMILIES if family.name in set(names))
 
 
 def as_text() -> str:
@@ -123,6 +205,7 @@ def as_text() -> str:
     lines = []
     for family in FAMILIES:
         needs = f" (needs {family.needs})" if family.needs else ""
+        needs += " (only if named)" if family.on_request else ""
         lines.append(f"{family.name:<{width}}  {family.what}{needs}: {', '.join(family.rows)}")
     return "\n".join(lines)
 

@@ -54,6 +54,23 @@ class FeatureStatistics:
             raise ShapeError("features", other._mean.shape, f"({len(self._mean)},)")
         self._join(other.n, other._mean, other._scatter)
 
+    def moments(self) -> tuple[F64, F64]:
+        """Mean (D,), and the sum of squares about it (D, D): with `n`, all there is."""
+        return self._mean, self._scatter
+
+    @classmethod
+    def of(cls, n: int, mean: F64, scatter: F64) -> FeatureStatistics:
+        """What has these `moments`.
+
+        Raises:
+            ShapeError: they do not go together.
+        """
+        if mean.ndim != 1 or scatter.shape != (len(mean), len(mean)):
+            raise ShapeError("scatter", scatter.shape, f"({len(mean)}, {len(mean)})")
+        found = cls()
+        found.n, found._mean, found._scatter = n, np.array(mean, np.float64), np.array(scatter, np.float64)
+        return found
+
     def _join(self, n: int, mean: F64, scatter: F64) -> None:
         if not self.n:
             self.n, self._mean, self._scatter = n, mean.copy(), scatter.copy()

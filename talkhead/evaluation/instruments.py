@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from talkhead.errors import EnvironmentProblem, WeightsError
 from talkhead.evaluation.measurement import Grade
+from talkhead.face.landmarks import Landmarks
 
 if TYPE_CHECKING:
     from talkhead.evaluation.networks.loading import Origin
+    from talkhead.evaluation.networks.lpips import Backbone
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+
+class HeadFit(Protocol):
+    """Fits a 3DMM to heads."""
+
+    @property
+    def name(self) -> str:
+        """Of the fit, for definitions."""
+        ...
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Of its files."""
+        ...
+
+    def angles(self, frames: Sequence[U8], faces: Sequence[Landmarks | None], fps: float) -> F32:
+        """Pitch, yaw, roll in consecutive frames, (n, 3) degrees; NaN where there is no face.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB each. faces: in them. fps: their rate.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,16 +50,18 @@ class Instrument:
 
     Attributes:
         network: an object of `talkhead.evaluation.networks`; None without. reason: then. origins: of its files.
+        best: grade with published files: that of the paper's own network, or of another of its kind.
     """
 
     network: Any = None
     reason: str = ""
     origins: tuple[Origin, ...] = ()
+    best: Grade = "paper"
 
     @property
     def grade(self) -> Grade:
         """The worst of the files'."""
-        return "paper" if self.origins and all(origin.is_published for origin in self.origins) else "unverified"
+        return self.best if self.origins and all(origin.is_published for origin in self.origins) else "unverified"
 
     @property
     def params(self) -> dict[str, float | int | str]:
@@ -42,11 +74,13 @@ class Instruments:
     """Opens each network at its first use; nothing is downloaded, since an evaluation may want a gigabyte.
 
     Args:
-        device, dtype: as resolved by `talkhead.device`.
+        device, dtype: as resolved by `talkhead.device`. open_heads: opens what fits a 3DMM to heads, which belongs to a
+            system and is handed in; raises WeightsError where it is not here. None: there is nothing to open.
     """
 
     device: str = "cpu"
     dtype: str = "float32"
+    open_heads: Callable[[], HeadFit] | None = None
     _open: dict[str, Instrument] = field(default_factory=dict, init=False)
 
     def syncnet(self) -> Instrument:
@@ -99,16 +133,59 @@ class Instruments:
 
         return self._once("i3d", ("i3d-kinetics400",), make)
 
-    def lpips(self) -> Instrument:
-        """LPIPS with AlexNet."""
+    def lpips(self, backbone: Backbone = "alex") -> Instrument:
+        """LPIPS with AlexNet or VGG16."""
 
         def opened() -> Instrument:
             from talkhead.evaluation.networks.lpips import open_lpips
 
-            network = open_lpips("alex", lambda name: _file_of([name]), device=self.device, dtype=self.dtype)
+            network = open_lpips(backbone, lambda name: _file_of([name]), device=self.device, dtype=self.dtype)
             return Instrument(network=network, origins=network.origins)
 
-        return self._kept("lpips", opened)
+        return self._kept(f"lpips-{backbone}", opened)
+
+    def fan(self) -> Instrument:
+        """FAN, of LMD: where face-alignment and its weights are here."""
+
+        def opened() -> Instrument:
+            from talkhead.evaluation.networks.fan import FaceAlignment
+
+            network = FaceAlignment(device=self.device)
+            return Instrument(network=network, origins=(network.origin,), best="paper-like")
+
+        return self._kept("fan", opened)
+
+    def head_fit(self) -> Instrument:
+        """The fit of a 3DMM, of ARD and ARE."""
+
+        def opened() -> Instrument:
+            if self.open_heads is None:
+                raise WeightsError("needs a fit of a 3DMM, which talkhead.evaluate hands in")
+            fit = self.open_heads()
+            return Instrument(network=fit, origins=fit.origins, best="paper-like")
+
+        return self._kept("head_fit", opened)
+
+    def of(self, families: Iterable[str], *, is_set: bool) -> list[Instrument]:
+        """Open what some families use, whether it is here or not.
+
+        Args:
+            families: names. is_set: whether what only sets have is measured.
+        """
+        openers: dict[str, tuple[Callable[[], Instrument], ...]] = {
+            "lpips": (self.lpips,),
+            "lpips_vgg": (lambda: self.lpips("vgg"),),
+            "fid": (self.inception,) if is_set else (),
+            "fvd": (self.i3d,) if is_set else (),
+            "csim": (self.arcface,),
+            "lmd": (self.fan,),
+            "ard": (self.head_fit,),
+            "diversity": (self.hopenet,),
+            "beat_align": (self.head_fit, self.hopenet),
+            "lse": (self.syncnet,),
+            "lse_whole": (self.syncnet,),
+        }
+        return [opener() for family in families for opener in openers.get(family, ())]
 
     def origins(self) -> dict[str, str]:
         """sha256 of every file that was used, by name."""

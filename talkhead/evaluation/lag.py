@@ -40,6 +40,7 @@ FLOOR = 1e-6  # of full scale, squared: silence
 RIDGE = 1.0  # left-out clips are met equally well from 0.3 to 3
 
 _HOP, _N_FFT = 160, 512
+_ROWS_AT_ONCE = 4096
 _STEPS = round(SAMPLE_RATE / RATE / _HOP)
 
 
@@ -105,11 +106,11 @@ def loudness_lag(opening: Floats, speech: Speech) -> Lag:
     return find_lag(lag_curve(np.sqrt(loudness(speech, len(opening))), opening))
 
 
-def band_levels(speech: Speech, n_frames: int) -> F64:
-    """Log-mel levels of the sound in each frame of 40 ms, standardised over the clip, with 2 frames around.
+def sound_levels(speech: Speech, n_frames: int) -> F64:
+    """Log-mel levels of the sound in each frame of 40 ms, standardised over the clip.
 
     Returns:
-        (n_frames, 100): 20 bands of frames t - 2 ... t + 2. Frames after the end of the sound are silent.
+        (n_frames, 20). Frames after the end of the sound are silent.
     """
     bank = mel_filterbank(_N_FFT, N_MELS, 60.0, SAMPLE_RATE / 2).T
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_N_FFT) / _N_FFT)
@@ -120,8 +121,12 @@ def band_levels(speech: Speech, n_frames: int) -> F64:
         found = np.abs(np.fft.rfft(frames[: n_frames * _STEPS - n_done] * hann, axis=1)) ** 2 @ bank
         np.add.at(power, (n_done + np.arange(len(found))) // _STEPS, found)
         n_done += len(found)
-    levels = np.log(power + FLOOR)
-    padded = np.pad(_standardised(levels), ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
+    return _standardised(np.log(power + FLOOR))
+
+
+def band_levels(speech: Speech, n_frames: int) -> F64:
+    """`sound_levels` with 2 frames around, (n_frames, 100): 20 bands of frames t - 2 ... t + 2."""
+    padded = np.pad(sound_levels(speech, n_frames), ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
     return np.concatenate([padded[i : i + n_frames] for i in range(2 * CONTEXT + 1)], axis=1)
 
 
@@ -158,6 +163,17 @@ class LipMap:
     def foretell(self, bands: F64) -> F64:
         """Curves of the mouth, (T, 4), from `band_levels`."""
         return bands @ self.weights
+
+    def foretell_long(self, levels: F64) -> F64:
+        """The same from `sound_levels`, (T, 20), in a fifth of the memory."""
+        weights = self.weights.reshape(2 * CONTEXT + 1, N_MELS, len(CURVES))
+        n = len(levels)
+        out = np.zeros((n, len(CURVES)))
+        for start in range(0, n, _ROWS_AT_ONCE):
+            at = np.arange(start, min(start + _ROWS_AT_ONCE, n))
+            for i, weight in enumerate(weights):
+                out[at] += levels[np.clip(at + i - CONTEXT, 0, n - 1)] @ weight
+        return out
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .safetensors file."""
@@ -220,7 +236,7 @@ def mouth_lag(readings: MeshReadings, speech: Speech, lip_map: LipMap) -> Lag:
         InputError: too few faces. ShapeError: fewer than 30 frames.
     """
     curves = mouth_curves(readings)
-    return find_lag(lag_curve(lip_map.foretell(band_levels(speech, len(curves))), curves))
+    return find_lag(lag_curve(lip_map.foretell_long(sound_levels(speech, len(curves))), curves))
 
 
 def lag_or_reason(readings: MeshReadings, speech: Speech | None, lip_map: LipMap | None = None) -> Lag | str:
@@ -235,19 +251,13 @@ def lag_or_reason(readings: MeshReadings, speech: Speech | None, lip_map: LipMap
     return mouth_lag(readings, speech, lip_map or builtin_lip_map())
 
 
-def lag_measurements(
-    readings: MeshReadings, speech: Speech | None, *, lip_map: LipMap | None = None, with_loudness: bool = False
-) -> list[Measurement]:
-    """`lag~mouth`, and `lag~loudness` on request; arguments as `lag_or_reason`."""
-    lip_map = lip_map or builtin_lip_map()
-    rows = [lag_measurement(lag_or_reason(readings, speech, lip_map), readings, lip_map)]
-    if with_loudness:
-        lag: Lag | str = _why_not(readings, speech)
-        if not lag and speech is not None:
-            at = np.flatnonzero(readings.found)
-            lag = loudness_lag(np.interp(np.arange(len(readings)), at, readings.gap[at]), speech)
-        rows.append(_row("lag~loudness", "lag/opening-loudness", lag, readings, {}))
-    return rows
+def loudness_lag_measurement(readings: MeshReadings, speech: Speech | None, no_speech: str = "") -> Measurement:
+    """`lag~loudness` of a clip; arguments as `lag_or_reason`, and why there is no sound."""
+    lag: Lag | str = no_speech if speech is None and no_speech else _why_not(readings, speech)
+    if not lag and speech is not None:
+        at = np.flatnonzero(readings.found)
+        lag = loudness_lag(np.interp(np.arange(len(readings)), at, readings.gap[at]), speech)
+    return _row("lag~loudness", "lag/opening-loudness", lag, readings, {})
 
 
 def lag_measurement(lag: Lag | str, readings: MeshReadings, lip_map: LipMap | None = None) -> Measurement:

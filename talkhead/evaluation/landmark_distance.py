@@ -7,13 +7,14 @@ size of the frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import ShapeError
+from talkhead.evaluation.columns import Columns, Mean
 from talkhead.evaluation.measurement import PROXY_SIGN, Grade, Measurement, measurement_of
 
 F64 = npt.NDArray[np.float64]
@@ -70,7 +71,7 @@ def landmark_distance(generated: Floats, real: Floats) -> LandmarkDistance:
 
 
 class LandmarkDistances:
-    """LMD of a clip, streamed.
+    """LMD of a clip, streamed; 4 bytes a frame are held.
 
     Args:
         size: width and height of the frames, which the pixel values depend on. source: of the landmarks; becomes part
@@ -78,35 +79,44 @@ class LandmarkDistances:
     """
 
     def __init__(self, size: tuple[int, int], *, source: str = "mesh", grade: Grade = "proxy") -> None:
-        self.frames: list[LandmarkDistance | None] = []
+        self._means = [Mean() for _ in fields(LandmarkDistance)]
+        self._curve = Columns()
         self._size, self._source, self._grade = size, source, grade
 
     def add(self, generated: Floats | None, real: Floats | None) -> LandmarkDistance | None:
         """Compare a frame's landmarks (68, 2); None, and a dropped frame, where either clip shows no face."""
         score = None if generated is None or real is None else landmark_distance(generated, real)
-        self.frames.append(score)
+        if score is not None:
+            for mean, value in zip(self._means, astuple(score), strict=True):
+                mean.add(value)
+        self._curve.add(float("nan") if score is None else score.mouth_eye)
         return score
+
+    @property
+    def curve(self) -> npt.NDArray[np.float32]:
+        """Distance of the mouth in each frame, (T,) percent of the eye distance; NaN for dropped frames."""
+        return self._curve.column()
 
     def measurements(self) -> list[Measurement]:
         """LMD of the mouth in pixels and in percent of the eye distance, uncentred, and of the whole face."""
-        found = [frame for frame in self.frames if frame is not None]
+        n, means = len(self._curve), dict(zip((f.name for f in fields(LandmarkDistance)), self._means, strict=True))
         rows = [
-            ("lmd", "lmd/mouth20-centred", "px", [frame.mouth for frame in found]),
-            ("lmd_eye", "lmd/mouth20-centred/outer-eye", "%", [frame.mouth_eye for frame in found]),
-            ("lmd_raw", "lmd/mouth20-raw", "px", [frame.mouth_raw for frame in found]),
-            ("lmd_face", "lmd/face68", "px", [frame.face for frame in found]),
+            ("lmd", "lmd/mouth20-centred", "px", means["mouth"]),
+            ("lmd_eye", "lmd/mouth20-centred/outer-eye", "%", means["mouth_eye"]),
+            ("lmd_raw", "lmd/mouth20-raw", "px", means["mouth_raw"]),
+            ("lmd_face", "lmd/face68", "px", means["face"]),
         ]
         return [
             measurement_of(
-                float(np.mean(values)) if values else float("nan"),
-                "no frame shows a face in both clips" if self.frames else "no frames to compare",
+                mean.value,
+                "no frame shows a face in both clips" if n else "no frames to compare",
                 name=name + (PROXY_SIGN + self._source if self._grade == "proxy" else ""),
                 definition=definition,
                 grade=self._grade,
                 unit=unit,
-                n_frames=len(found),
-                frames_dropped=len(self.frames) - len(found),
+                n_frames=mean.n,
+                frames_dropped=n - mean.n,
                 params={"landmarks": self._source, "width": self._size[0], "height": self._size[1]},
             )
-            for name, definition, unit, values in rows
+            for name, definition, unit, mean in rows
         ]

@@ -3,7 +3,7 @@
 The features of every five frames are compared with those of the sound at the same time and up to 15 frames earlier and
 later. LSE-D is the mean distance at the best offset; LSE-C, which is also AVConf, tells how much the best offset stands
 out: the median over the offsets minus the least. Frames and sound stream; what is held does not grow with the film,
-except 180 bytes a frame of distances.
+except 124 bytes a frame of distances.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from talkhead.audio.framing import SAMPLE_RATE, Speech, speech_samples
 from talkhead.audio.mfcc import as_int16, mfcc
 from talkhead.errors import ShapeError
+from talkhead.evaluation.columns import Columns
 from talkhead.evaluation.face_tracks import MIN_TRACK, CropPlace, FaceTrack, crop_places, cut_crop, whole_crop
 from talkhead.evaluation.measurement import Grade, Measurement
 
@@ -87,7 +88,7 @@ class SyncScorer:
         self._max_shift = max_shift
         self._pictures: F64 | None = None
         self._sounds: F64 | None = None
-        self._distances: list[F32] = []
+        self._distances = Columns(2 * max_shift + 1)
 
     def add(self, pictures: npt.NDArray[np.floating[Any]], sounds: npt.NDArray[np.floating[Any]]) -> None:
         """Take the next features.
@@ -112,19 +113,19 @@ class SyncScorer:
         Raises:
             ShapeError: nothing was added.
         """
-        if self._pictures is None or self._sounds is None or (not self._distances and not len(self._pictures)):
+        if self._pictures is None or self._sounds is None or (not len(self._distances) and not len(self._pictures)):
             raise ShapeError("features", (0,), "(n, C)")
         self._sounds = np.concatenate([self._sounds, np.zeros((self._max_shift, self._sounds.shape[1]))])
         self._compare()
-        each = np.concatenate(self._distances).astype(np.float64)  # (n, shifts)
-        mean = each.mean(0)
+        each = self._distances.table()  # (n, shifts)
+        mean = each.mean(0, dtype=np.float64)
         best, middle = int(np.argmin(mean)), float(np.median(mean))
         return SyncScore(
             distances=mean,
             lse_d=float(mean[best]),
             lse_c=middle - float(mean[best]),
             offset=self._max_shift - best,
-            confidence=_medians(middle - each[:, best]),
+            confidence=_medians(middle - each[:, best].astype(np.float64)),
             n_windows=len(each),
         )
 
@@ -137,7 +138,7 @@ class SyncScorer:
             rows = slice(start, min(start + _ROWS_AT_ONCE, n_ready))
             beside = np.lib.stride_tricks.sliding_window_view(self._sounds, width, axis=0)[rows]  # (n, C, shifts)
             apart = self._pictures[rows, :, None] - beside + _EPS
-            self._distances.append(np.sqrt((apart**2).sum(1)).astype(np.float32))
+            self._distances.add_rows(np.sqrt((apart**2).sum(1)))
         if n_ready > 0:
             self._pictures, self._sounds = self._pictures[n_ready:], self._sounds[n_ready:]
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import ShapeError
+from talkhead.evaluation.columns import Columns
 from talkhead.evaluation.head_pose import angles_of_mesh
 from talkhead.face.topology import CHIN, LANDMARKS_68, MOUTH_CORNERS, N_POINTS, OUTER_EYE_CORNERS
 
@@ -65,7 +66,7 @@ _SCALARS = tuple(f.name for f in fields(MeshReadings) if f.name not in ("fps", "
 
 
 class MeshReader:
-    """Reads the mesh of one clip frame by frame; 100 bytes a frame are held.
+    """Reads the mesh of one clip frame by frame; 48 bytes a frame are held.
 
     Args:
         fps: frames per second.
@@ -73,7 +74,7 @@ class MeshReader:
 
     def __init__(self, fps: float) -> None:
         self._fps = fps
-        self._rows: list[F64] = []
+        self._rows = Columns(len(_SCALARS) + 3)
 
     def add(self, points: Floats | None) -> None:
         """Take in the mesh of the next frame.
@@ -84,15 +85,15 @@ class MeshReader:
             ShapeError: another shape.
         """
         if points is None:
-            self._rows.append(np.full(len(_SCALARS) + 3, np.nan))
+            self._rows.add(*[np.nan] * (len(_SCALARS) + 3))
             return
         if points.shape != (N_POINTS, 3):
             raise ShapeError("points", points.shape, f"({N_POINTS}, 3)")
-        self._rows.append(np.concatenate([_read(np.asarray(points, np.float64)), angles_of_mesh(points)]))
+        self._rows.add(*_read(np.asarray(points, np.float64)), *angles_of_mesh(points))
 
     def finish(self) -> MeshReadings:
         """What was read so far."""
-        table = np.array(self._rows).reshape(len(self._rows), len(_SCALARS) + 3)
+        table = self._rows.table().astype(np.float64)
         columns = dict(zip(_SCALARS, table.T, strict=False))
         return MeshReadings(fps=self._fps, angles=table[:, -3:], **columns)
 

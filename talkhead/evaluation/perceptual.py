@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import ShapeError
+from talkhead.evaluation.columns import Columns
 from talkhead.evaluation.measurement import Grade, Measurement
 
 U8 = npt.NDArray[np.uint8]
@@ -36,7 +37,7 @@ class PairNetwork(Protocol):
 
 
 class LpipsMeter:
-    """LPIPS of every frame of a clip and its counterpart, whole frames at their own size; holds 8 bytes a frame.
+    """LPIPS of every frame of a clip and its counterpart, whole frames at their own size; holds 4 bytes a frame.
 
     Args:
         network: LPIPS. batch: pairs per pass.
@@ -45,7 +46,7 @@ class LpipsMeter:
     def __init__(self, network: PairNetwork, *, batch: int = BATCH) -> None:
         self._network, self._batch = network, batch
         self._pairs: list[tuple[U8, U8]] = []
-        self._values: list[F64] = []
+        self._values = Columns()
 
     def add(self, generated: U8, real: U8) -> None:
         """Take the next pair, (H, W, 3) uint8 RGB each.
@@ -64,12 +65,12 @@ class LpipsMeter:
     def finish(self) -> F64:
         """(T,) of all pairs."""
         self._flush()
-        return np.concatenate(self._values) if self._values else np.zeros(0)
+        return self._values.column().astype(np.float64)
 
     def _flush(self) -> None:
         if self._pairs:
             a, b = (np.stack(side) for side in zip(*self._pairs, strict=True))
-            self._values.append(self._network.run(a, b))
+            self._values.add_rows(self._network.run(a, b))
             self._pairs = []
 
 
@@ -82,7 +83,7 @@ def lpips_measurement(values: F64, *, backbone: str, grade: Grade, size: Sequenc
     """
     has_frames = len(values) > 0
     return Measurement(
-        name="lpips",
+        name="lpips" if backbone == "alex" else f"lpips_{backbone}",
         definition=f"lpips/v0.1-{backbone}",
         grade=grade,
         value=float(values.mean()) if has_frames else None,

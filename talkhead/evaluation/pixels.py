@@ -1,4 +1,4 @@
-"""L1, PSNR and SSIM of paired frames, one frame at a time; a few numbers per frame are held.
+"""L1, PSNR and SSIM of paired frames, one frame at a time; of each frame its PSNR is held, 4 bytes.
 
 PSNR has two readings that differ by a decibel: the mean over frames of each frame's PSNR (PIR, AU-driven), and the PSNR
 of one mean squared error over all pixels and frames (HeadGAN). SSIM has two as well: Wang et al. 2004 (Gaussian window)
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import InputError, ShapeError
+from talkhead.evaluation.columns import Columns, Mean
 from talkhead.evaluation.measurement import Measurement, measurement_of
 
 Params = Mapping[str, float | int | str]
@@ -94,8 +95,15 @@ class PixelScores:
 
     def __init__(self, ssim_variants: Sequence[SsimVariant] = ("wang2004-rgb",)) -> None:
         self.ssim_variants = tuple(ssim_variants)
-        self.frames: list[FrameScore] = []
+        self._l1, self._mse, self._psnr = Mean(), Mean(), Mean()
+        self._ssim = [Mean() for _ in self.ssim_variants]
+        self._curve = Columns()
         self._size = (0, 0)
+
+    @property
+    def psnr_curve(self) -> npt.NDArray[np.float32]:
+        """PSNR of each frame, (T,) dB; infinite for identical frames."""
+        return self._curve.column()
 
     def add(self, generated: U8, real: U8) -> FrameScore:
         """Compare two frames, (H, W, 3) uint8 RGB.
@@ -112,7 +120,13 @@ class PixelScores:
             psnr=psnr_of(mse),
             ssim=tuple(ssim(generated, real, variant) for variant in self.ssim_variants),
         )
-        self.frames.append(score)
+        self._l1.add(score.l1)
+        self._mse.add(mse)
+        if mse > 0:
+            self._psnr.add(score.psnr)
+        for mean, value in zip(self._ssim, score.ssim, strict=True):
+            mean.add(value)
+        self._curve.add(score.psnr)
         self._size = (generated.shape[1], generated.shape[0])
         return score
 
@@ -122,21 +136,19 @@ class PixelScores:
         The PSNR of identical frames is infinite: they are left out of its mean and counted, and where all frames are
         identical it has no value.
         """
-        n = len(self.frames)
-        differing = [frame.psnr for frame in self.frames if frame.mse > 0]
+        n, differing = self._l1.n, self._psnr.n
         params: Params = {"width": self._size[0], "height": self._size[1]}
-        psnr_params = {**params, "identical_frames": n - len(differing), "identical": bool(n) and not differing}
+        psnr_params = {**params, "identical_frames": n - differing, "identical": bool(n) and not differing}
         endless = "all frames are identical: infinite" if n else ""
-        mse = _mean([frame.mse for frame in self.frames])
-        pooled = psnr_of(mse) if n else math.nan
+        pooled = psnr_of(self._mse.value) if n else math.nan
         rows: list[tuple[str, str, float, str, Params]] = [
-            ("l1", "l1/0-255", _mean([frame.l1 for frame in self.frames]), "of 255", params),
-            ("psnr", "psnr/frame", _mean(differing), "dB", psnr_params),
+            ("l1", "l1/0-255", self._l1.value, "of 255", params),
+            ("psnr", "psnr/frame", self._psnr.value, "dB", psnr_params),
             ("psnr_pooled", "psnr/pooled", pooled, "dB", psnr_params),
         ]
         for i, variant in enumerate(self.ssim_variants):
             name = "ssim" if variant == "wang2004-rgb" else "ssim_uniform"
-            rows.append((name, f"ssim/{variant}", _mean([frame.ssim[i] for frame in self.frames]), "", params))
+            rows.append((name, f"ssim/{variant}", self._ssim[i].value, "", params))
         return [
             measurement_of(
                 value,
@@ -145,8 +157,8 @@ class PixelScores:
                 definition=definition,
                 grade="exact",
                 unit=unit,
-                n_frames=len(differing) if definition == "psnr/frame" else n,
-                frames_dropped=n - len(differing) if definition == "psnr/frame" else 0,
+                n_frames=differing if definition == "psnr/frame" else n,
+                frames_dropped=n - differing if definition == "psnr/frame" else 0,
                 params=params,
             )
             for name, definition, value, unit, params in rows
@@ -166,10 +178,6 @@ def pooled_psnr(clips: Sequence[Measurement]) -> float:
         raise ValueError("psnr/pooled of at least one clip with frames is needed")
     errors = (clip.n_frames * PEAK**2 * 10 ** (-clip.value / 10) for clip in clips if clip.value is not None)
     return psnr_of(math.fsum(errors) / n_frames)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
 
 
 def _check_frame(name: str, frame: U8) -> None:

@@ -142,14 +142,15 @@ def find_blinks(eye_aspect: F64, fps: float = 25.0) -> list[tuple[int, int]]:
 
 
 def face_measurements(readings: MeshReadings) -> list[Measurement]:
-    """Blinks, opening of the mouth, and share of frames that show the face."""
+    """Blinks and opening of the mouth."""
     found = readings.found
     n, n_found = len(found), int(found.sum())
-    blinks = float("nan")
+    blinks, n_blinks = float("nan"), 0
     if n_found and found.mean() >= 0.5:
         at = np.flatnonzero(found)
         aspect = np.interp(np.arange(n), at, readings.eye_aspect[at])
-        blinks = len(find_blinks(aspect, readings.fps)) / (n / readings.fps) * 60
+        n_blinks = len(find_blinks(aspect, readings.fps))
+        blinks = n_blinks / (n / readings.fps) * 60
     gap = readings.gap[found]
     why_not = "no frame shows a face" if n else "no frames"
     open_definition = "mouth_open/inner-lips"
@@ -165,7 +166,7 @@ def face_measurements(readings: MeshReadings) -> list[Measurement]:
             why_not,
         ),
     ]
-    measured = [
+    return [
         measurement_of(
             value,
             reason,
@@ -175,19 +176,17 @@ def face_measurements(readings: MeshReadings) -> list[Measurement]:
             unit=unit,
             n_frames=n_found,
             frames_dropped=n - n_found,
-            params={"fps": readings.fps},
+            params={"fps": readings.fps, **({"n_blinks": n_blinks} if name == "blink_rate~mesh" else {})},
         )
         for name, definition, value, unit, reason in rows
     ]
-    share = measurement_of(
-        float(found.mean()) if n else np.nan,
-        "no frames",
-        name="face_found",
-        definition="face_found/share",
-        grade="exact",
-        n_frames=n,
+
+
+def found_measurement(share: float, n_frames: int) -> Measurement:
+    """The share of frames that show a face."""
+    return measurement_of(
+        share, "no frames", name="face_found", definition="face_found/share", grade="exact", n_frames=n_frames
     )
-    return [*measured, share]
 
 
 class FrozenFrames:
@@ -223,7 +222,7 @@ class WorkTime:
 
     Attributes:
         work_s: processing, without loading models. media_s: length of the clip. n_frames: of it. load_s: loading
-            models. device, threads: what it ran on.
+            models. device, threads: what it ran on. All of these only where they are known.
     Raises:
         UsageError: a time is not positive.
     """
@@ -231,7 +230,7 @@ class WorkTime:
     work_s: float
     media_s: float
     n_frames: int
-    load_s: float = 0.0
+    load_s: float | None = None
     device: str = ""
     threads: int = 0
 
@@ -241,7 +240,9 @@ class WorkTime:
 
     def measurements(self) -> list[Measurement]:
         """`rtf`, processing over media time (below 1: faster than it plays), and `work_fps`."""
-        params: dict[str, float | int | str] = {"load_s": self.load_s, "device": self.device, "threads": self.threads}
+        params: dict[str, float | int | str] = {"work_s": self.work_s}
+        known = (("load_s", self.load_s), ("device", self.device or None), ("threads", self.threads or None))
+        params.update({name: value for name, value in known if value is not None})
         rows = [
             ("rtf", "rtf/work-over-media", self.work_s / self.media_s, ""),
             ("work_fps", "rtf/frames-per-second", self.n_frames / self.work_s, "fps"),

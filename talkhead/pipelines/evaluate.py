@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from talkhead.pipelines.inputs import PathLike
 from talkhead.pipelines.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
+    from talkhead.evaluation.action_units import ZeroDivision
     from talkhead.evaluation.clip import ClipResult, Pair
     from talkhead.evaluation.measurement import Measurement
 
@@ -38,11 +40,15 @@ def evaluate(
     protocol: str | None = None,
     pool: Pool | None = None,
     every: int | None = None,
+    crop: bool | None = None,
     min_track: int | None = None,
     au_csv: tuple[PathLike, PathLike] | None = None,
+    zero_division: ZeroDivision = "leave out",
     predictions: PathLike | None = None,
     work_seconds: float | None = None,
+    load_seconds: float | None = None,
     cache: bool = False,
+    resume: bool = False,
     output: PathLike | None = None,
     csv: PathLike | None = None,
     report: PathLike | None = None,
@@ -60,10 +66,13 @@ def evaluate(
             `id`, `au_real`, `au_generated`; paths are relative to it.
         metrics: families or rows; default those of the protocol. require: rows that must have a value.
         protocol: settings of a paper (`talkhead.evaluation.protocol`); default `plain`. pool, every: change it.
+        crop: whether clips are cropped around the face; default as the protocol says.
         min_track: frames in which SyncNet must see a face; fewer than the published 100 changes the definition.
-        au_csv: OpenFace's files of the real and of the generated clip. predictions: of a lip reader, CSV.
-        work_seconds: how long `generated` took to make, for the real-time factor.
-        cache: keep the tracked faces beside the videos. output, csv, report: JSON, CSV and HTML files to write.
+        au_csv: OpenFace's files of the real and of the generated clip. zero_division: what the F1 of an action unit
+            that no frame shows counts as. predictions: of a lip reader, CSV.
+        work_seconds: how long `generated` took to make, for the real-time factor. load_seconds: and loading the models.
+        cache: keep the tracked faces beside the videos. resume: take the clips of the set that an interrupted run has
+            finished from the journal beside `output`. output, csv, report: JSON, CSV and HTML files to write.
         overwrite: replace them. device, dtype: of the networks, whose weights must be here. progress: is told.
     Returns:
         What was found; `Evaluation.value("psnr")` is one number.
@@ -71,21 +80,31 @@ def evaluate(
         UsageError: arguments that do not go together, or an unknown name. MediaError, InputError: a single clip that
             cannot be judged (of a set they are `failures`), or a required row without value, when all is written.
     """
+    from talkhead.evaluation.journal import journal_path, remove_journal
+
     started = time.monotonic()
-    settings = protocol_of(protocol or DEFAULT, pool=pool, every=every)
+    settings = protocol_of(protocol or DEFAULT, pool=pool, every=every, crop=crop)
     families = chosen_families(metrics, settings.metrics)
     check_required(require)
-    if work_seconds is not None and not 0 < work_seconds < float("inf"):
-        raise UsageError(f"work_seconds is {work_seconds:g}, expected more than 0")
-    pairs = _pairs(generated, real, audio, source, au_csv, manifest, work_seconds)
+    for name, seconds in (("work_seconds", work_seconds), ("load_seconds", load_seconds)):
+        if seconds is not None and not 0 < seconds < float("inf"):
+            raise UsageError(f"{name} is {seconds:g}, expected more than 0")
+    if resume and (manifest is None or output is None):
+        raise UsageError("there is nothing to resume", hint="--resume goes on with a set: --manifest CSV -o JSON")
+    pairs = _pairs(generated, real, audio, source, au_csv, manifest, work_seconds, load_seconds)
+    has_journal = resume and output is not None and journal_path(Path(output)).exists()
+    overwrite = overwrite or has_journal  # the output of a run that goes on is its own
     outputs = _checked_outputs(output, csv, report, overwrite, [manifest, predictions, *_files(pairs)])
     found = _measured(
         pairs, settings, families, is_set=manifest is not None, cache=cache,
-        min_track=MIN_TRACK if min_track is None else min_track,
+        min_track=MIN_TRACK if min_track is None else min_track, zero_division=zero_division,
         predictions=None if predictions is None else Path(predictions), with_pictures=report is not None,
         machine=(device, dtype), progress=progress or NoProgress(), started=started,
+        journal_of=outputs.get("json"), resume=resume, overwrite=overwrite,
     )  # fmt: skip
     _write(found, outputs, overwrite)
+    if "json" in outputs and not found.failures:
+        remove_journal(outputs["json"])
     check_requirements(found, require)
     return found
 
@@ -122,11 +141,13 @@ def _pairs(
     au_csv: tuple[PathLike, PathLike] | None,
     manifest: PathLike | None,
     work_seconds: float | None,
+    load_seconds: float | None,
 ) -> list[Pair]:
     from talkhead.evaluation.clip import Pair
 
     if manifest is not None:
-        if any(value is not None for value in (generated, real, audio, source, au_csv, work_seconds)):
+        alone = (generated, real, audio, source, au_csv, work_seconds, load_seconds)
+        if any(value is not None for value in alone):
             raise UsageError("a manifest names the files of every clip; give it alone")
         return _read_manifest(Path(manifest))
     if generated is None:
@@ -138,6 +159,7 @@ def _pairs(
         source=None if source is None else Path(source),
         au_csv=None if au_csv is None else (Path(au_csv[0]), Path(au_csv[1])),
         work_s=work_seconds,
+        load_s=load_seconds,
     )
     if one.au_csv is not None and one.real is None:
         raise UsageError("OpenFace's files compare two clips; REAL is missing")
@@ -202,20 +224,29 @@ def _measured(
     is_set: bool,
     cache: bool,
     min_track: int,
+    zero_division: ZeroDivision,
     predictions: Path | None,
     with_pictures: bool,
     machine: tuple[str, str],
     progress: Progress,
     started: float,
+    journal_of: Path | None,
+    resume: bool,
+    overwrite: bool,
 ) -> Evaluation:
     from talkhead.device import resolve_device, resolve_dtype
     from talkhead.evaluation.clip import Wish, measure_clip
     from talkhead.evaluation.instruments import Instrument, Instruments
+    from talkhead.evaluation.journal import Journal, remove_journal
     from talkhead.evaluation.pools import pools_of
     from talkhead.evaluation.suite import set_rows
+    from talkhead.pipelines.head_fit import open_heads
 
     where = resolve_device(machine[0])
-    tools = Instruments(device=where, dtype=resolve_dtype(machine[1], where))
+    tools = Instruments(
+        device=where, dtype=resolve_dtype(machine[1], where), open_heads=functools.partial(open_heads, where)
+    )
+    tools.of(families, is_set=is_set)
     only_sets = Instrument(reason="compares sets of clips: --manifest pairs.csv")
     pools = pools_of(
         families,
@@ -223,20 +254,39 @@ def _measured(
         tools.i3d() if is_set and "fvd" in families else only_sets,
         every=protocol.every,
         has_real=not is_set or any(pair.real is not None for pair in pairs),
+        zero_division=zero_division,
     )
     wish = Wish(
         protocol=protocol, families=families, instruments=tools, keep_faces=cache, min_track=min_track,
-        with_pictures=with_pictures and not is_set,
+        with_pictures=with_pictures and not is_set, zero_division=zero_division,
     )  # fmt: skip
+    journal = None
+    if is_set and journal_of is not None and (journal_of.is_file() or not journal_of.exists()):
+        settings = {
+            "protocol": protocol.as_dict(), "families": families, "min_track": min_track, "dtype": tools.dtype,
+            "versions": versions(), "weights": tools.origins(),
+        }  # fmt: skip
+        if overwrite and not resume:
+            remove_journal(journal_of)
+        journal = Journal(journal_of, settings, pairs, pools, resume=resume)
     gathered = _lip_reading(predictions) if "lip_reading" in families else []
     clips: list[ClipResult] = []
     failures: list[Failure] = []
+    n_resumed, resumed_s = 0, 0.0
     watched = progress if is_set else NoProgress()
     with watched.stage("measure", len(pairs), "clips") as advance:
         for pair in pairs:
             try:
+                done = journal.finished(pair) if journal is not None else None
+                if done is not None:
+                    clips.append(done)
+                    n_resumed, resumed_s = n_resumed + 1, resumed_s + done.seconds
+                    advance(1)
+                    continue
                 with progress.stage(pair.name or "measure", _expected(pair, protocol)) as frames:
                     clips.append(measure_clip(pair, wish, pools if is_set else None, advance=frames))
+                if journal is not None:
+                    journal.write(pair, clips[-1])
             except TalkheadError as error:
                 if not is_set:
                     raise
@@ -253,19 +303,27 @@ def _measured(
         set_rows=set_rows([clip.rows for clip in clips], gathered) if is_set else (),
         real_set_rows=set_rows([clip.real_rows for clip in clips if clip.real_rows]) if is_set else (),
         failures=tuple(failures),
-        notes=_notes(clips),
+        notes=_notes(clips, n_resumed),
         versions=versions(),
         weights=tools.origins(),
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - started + resumed_s,
     )
 
 
-def _notes(clips: list[ClipResult]) -> tuple[str, ...]:
+def _notes(clips: list[ClipResult], n_resumed: int) -> tuple[str, ...]:
+    notes = []
     sizes = sorted({clip.size for clip in clips})
-    if len(sizes) < 2:
-        return ()
-    named = ", ".join(f"{width}x{height}" for width, height in sizes[:4])
-    return (f"clips are judged at different sizes ({named}): L1, CPBD, SSIM and distances in pixels depend on it",)
+    if len(sizes) > 1:
+        named = ", ".join(f"{width}x{height}" for width, height in sizes[:4])
+        notes.append(
+            f"clips are judged at different sizes ({named}): L1, CPBD, SSIM and distances in pixels depend on it"
+        )
+    n_cropped = sum(clip.crop is not None for clip in clips)
+    if 0 < n_cropped < len(clips):
+        notes.append(f"{n_cropped} of {len(clips)} clips were cropped, the others are square already")
+    if n_resumed:
+        notes.append(f"{n_resumed} of {len(clips)} clips were measured by an earlier run that was interrupted")
+    return tuple(notes)
 
 
 def _expected(pair: Pair, protocol: Protocol) -> int | None:

@@ -116,7 +116,7 @@ def test_comparison(run_cli, clip, tmp_path):
     ("args", "code", "message"),
     [
         (["{clip}", "--metric", "psrn"], 2, "did you mean psnr?"),
-        (["{clip}", "--require", "lmd"], 2, "did you mean lmd~mesh"),
+        (["{clip}", "--require", "steadiness"], 2, "did you mean jitter~mesh"),
         (["{clip}", "--protocol", "hdgan"], 2, "did you mean headgan?"),
         (["{clip}", "{clip}", "{clip}"], 2, "one or two videos, not 3"),
         (["--metric", "l1"], 2, "what is to be judged?"),
@@ -127,7 +127,9 @@ def test_comparison(run_cli, clip, tmp_path):
         (["not_there.mp4"], 3, "cannot read not_there.mp4: no such file"),
         (["{face}"], 3, "is a picture, not a video"),
         (["{clip}", "{face}"], 3, "is a picture, not a video"),
-        (["{clip}", "--protocol", "au"], 3, "judges square pictures"),
+        (["{clip}", "--protocol", "au"], 3, "shows no face to crop around"),
+        (["{clip}", "--protocol", "au", "--no-crop"], 3, "judges square pictures"),
+        (["{clip}", "--resume", "-o", "x.json"], 2, "nothing to resume"),
         (["{clip}", "--metric", "lag", "--audio", "{face}"], 3, "no sound in"),
         (["{clip}", "--metric", "lip_reading", "--predictions", "{face}"], 3, "face.png"),
     ],
@@ -149,7 +151,7 @@ def test_lists(run_cli):
     metrics, protocols = run_cli("eval", "--list-metrics"), run_cli("eval", "--list-protocols")
     assert (metrics.code, protocols.code) == (0, 0)
     assert "beat_align_chance~mesh" in metrics.stdout
-    assert "sadtalker: 256x256, 25 fps, first 8 s" in protocols.stdout
+    assert "sadtalker: 256x256, 25 fps, first 8 s, cropped unless square" in protocols.stdout
 
 
 def test_the_function_has_the_same_words(clip):

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from talkhead.errors import InputError, MediaError
-from talkhead.evaluation import clip as clips
-from talkhead.evaluation.clip import Pair, Wish, at_nearest, measure_clip, resized
-from talkhead.evaluation.families import FAMILIES, NAMES
+from talkhead.errors import FaceNotFoundError, InputError, MediaError
+from talkhead.evaluation import films
+from talkhead.evaluation.clip import Pair, Wish, measure_clip, nearest_frames
+from talkhead.evaluation.families import FAMILIES, chosen_families
+from talkhead.evaluation.films import resized
 from talkhead.evaluation.head_pose import CANONICAL_POINTS, RIGID_POINTS
 from talkhead.evaluation.instruments import Instrument, Instruments
 from talkhead.evaluation.meters import at_rate
@@ -71,7 +72,10 @@ class Tools(Instruments):
     def arcface(self) -> Instrument:
         return Instrument(network=Network(), origins=PAPER)
 
-    lpips = inception = i3d = arcface
+    inception = i3d = arcface
+
+    def lpips(self, backbone: str = "alex") -> Instrument:
+        return self.arcface()
 
     def hopenet(self) -> Instrument:
         network = SimpleNamespace(
@@ -107,16 +111,24 @@ class NoTools(Instruments):
     def arcface(self) -> Instrument:
         return Instrument(reason="needs weights")
 
-    lpips = inception = i3d = hopenet = syncnet = arcface
+    inception = i3d = hopenet = syncnet = fan = head_fit = arcface
+
+    def lpips(self, backbone: str = "alex") -> Instrument:
+        return self.arcface()
 
 
 @pytest.fixture
 def faces(monkeypatch):
-    monkeypatch.setattr(clips, "FilmFaces", Faces)
+    monkeypatch.setattr(films, "FilmFaces", Faces)
 
 
-def wish(*families: str, tools: Instruments | None = None, protocol: str = "plain", **more) -> Wish:
-    return Wish(protocol=protocol_of(protocol), families=families or NAMES, instruments=tools or NoTools(), **more)
+def wish(*families: str, tools: Instruments | None = None, protocol: str = "plain", crop=None, **more) -> Wish:
+    return Wish(
+        protocol=protocol_of(protocol, crop=crop),
+        families=chosen_families(families),
+        instruments=tools or NoTools(),
+        **more,
+    )
 
 
 def by_name(rows) -> dict:
@@ -128,7 +140,7 @@ def test_every_row_is_announced_and_every_family_answers(faces, clip):
     found = by_name(measure_clip(Pair(generated=clip, real=clip), wish()).rows)
     announced = {row: family.name for family in FAMILIES for row in family.rows}
     assert set(found) <= set(announced)
-    assert {announced[name] for name in found} == set(NAMES) - {"fid", "fvd", "lip_reading"}
+    assert {announced[name] for name in found} == set(chosen_families([])) - {"fid", "fvd", "lip_reading"}
 
 
 def test_a_clip_against_itself(faces, clip):
@@ -226,6 +238,8 @@ def test_another_shape_is_refused(clip, make_clip):
 
 def test_protocols_want_squares(clip):
     with pytest.raises(InputError, match="64x48; protocol pir judges square pictures"):
+        measure_clip(Pair(generated=clip), wish("l1", protocol="pir", crop=False))
+    with pytest.raises(FaceNotFoundError, match="clip.mp4 shows no face to crop around"):
         measure_clip(Pair(generated=clip), wish("l1", protocol="pir"))
 
 
@@ -252,8 +266,11 @@ def test_a_picture_is_no_video(example_face):
 
 def test_no_sound(faces, make_clip):
     silent = make_clip(audio=False)
-    rows = by_name(measure_clip(Pair(generated=silent), wish("beat_align", "lag", "silence")).rows)
-    assert {row.reason for row in rows.values()} == {"clip.mp4 has no sound: --audio names it"}
+    wanted = wish("beat_align", "lag", "lag_loudness", "silence")
+    rows = by_name(measure_clip(Pair(generated=silent), wanted).rows)
+    reasons = {name: row.reason for name, row in rows.items() if name.endswith(("~mesh", "~mouth", "~loudness"))}
+    assert len(reasons) == 6
+    assert set(reasons.values()) == {"clip.mp4 has no sound: --audio names it"}
 
 
 def test_missing_files_of_openface_are_told_before_the_work(clip, tmp_path):
@@ -303,9 +320,9 @@ def test_curves_at_another_rate():
 
 
 def test_boxes_at_another_rate():
-    assert at_nearest(list("abcdef"), 50, 25) == list("bdf")
-    assert at_nearest(list("abc"), 25, 50) == list("aabbcc")
-    assert at_nearest([], 25, 25) == []
+    assert nearest_frames(6, 50, 25).tolist() == [1, 3, 5]
+    assert nearest_frames(3, 25, 50).tolist() == [0, 0, 1, 1, 2, 2]
+    assert nearest_frames(0, 25, 25).tolist() == []
 
 
 def test_paths_are_named_as_given(clip):

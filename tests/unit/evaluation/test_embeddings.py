@@ -47,9 +47,14 @@ class Poser(Corner):
 
 def test_features_stand_where_their_frames_do():
     meter = FaceFeatures(Corner(), batch=4)
+    parts = []
     for t, frame in enumerate(FRAMES):
         meter.add(frame, None if t in (0, 5) else FACE)
-    found = meter.finish()
+        if t in (6, 7):
+            assert meter.n_held == (7 if t == 6 else 1)
+            parts.append(meter.take())
+    found = np.concatenate([*parts, meter.take()])
+    assert meter.n_held == 0
     assert np.isnan(found[[0, 5]]).all()
     rest = [t for t in range(11) if t not in (0, 5)]
     np.testing.assert_array_equal(found[rest], FRAMES[rest, 0, 0])
@@ -58,7 +63,7 @@ def test_features_stand_where_their_frames_do():
 def test_no_face_has_no_features():
     meter = FaceFeatures(Corner())
     meter.add(FRAMES[0], None)
-    assert meter.finish().shape == (1, 0)
+    assert meter.take().shape == (1, 0)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 16])

@@ -113,7 +113,7 @@ def test_comparison(tmp_path):
 def test_other_clips_are_said(tmp_path):
     one = write(tmp_path / "a.json", evaluation())
     (tmp_path / "b.json").write_text(
-        one.read_text().replace('"n_frames": 10,\n      "seconds"', '"n_frames": 9,\n      "seconds"')
+        one.read_text().replace('"n_frames": 10,\n      "crop"', '"n_frames": 9,\n      "crop"')
     )
     assert "judged other real clips" in compare([one, tmp_path / "b.json"])[0]
     assert "judged other real clips" not in compare([one, one])[0]

@@ -3,11 +3,12 @@ import pytest
 
 from talkhead.errors import InputError, ShapeError
 from talkhead.evaluation.identity import (
+    Cosines,
+    IdentityCosines,
     IdentityShape,
     all_pairs_cosine,
     csim_measurements,
     drift_measurements,
-    slope_per_s,
 )
 from talkhead.geometry import euler_to_matrix
 
@@ -56,9 +57,35 @@ def test_drift_is_measured_from_the_first_face_on():
 
 
 def test_slopes_are_per_second_over_gaps():
-    assert slope_per_s(np.array([0, np.nan, 2.0, 3.0]), 10.0) == pytest.approx(10)
-    assert np.isnan(slope_per_s(np.array([np.nan, 1.0]), 10.0))
+    cosines = Cosines()
+    cosines.add(np.array([0, np.nan]))
+    cosines.add(np.array([2.0, 3.0]))
+    assert cosines.slope == pytest.approx(1)
+    noisy, line = RNG.standard_normal(200), Cosines()
+    line.add(noisy)
+    assert line.slope == pytest.approx(np.polyfit(np.arange(200), noisy, 1)[0])
+    few = Cosines()
+    few.add(np.array([np.nan, 1.0]))
+    assert np.isnan(few.slope)
     assert drift_measurements(REAL[:1], 25.0, grade="paper")[1].value is None
+
+
+@pytest.mark.parametrize("step", [1, 2, 4])
+def test_frames_that_come_some_at_a_time_give_the_same(step):
+    judged, real = lost(np.tile(REAL, (2, 1)) + 0.1, 0, 1, 5), lost(np.tile(REAL, (2, 1)), 7)
+    whole, parts = IdentityCosines(REAL[3]), IdentityCosines(REAL[3])
+    whole.add(judged, real)
+    for start in range(0, len(judged), step):
+        ours, theirs = judged[start : start + step], real[start : start + step]
+        # As an embedder gives it that has seen no face so far.
+        parts.add(ours[:, :0] if start == 0 and step < 4 else ours, theirs)
+    for one, other in zip(
+        [*whole.csim_measurements(grade="paper"), *whole.drift_measurements(25.0, grade="paper")],
+        [*parts.csim_measurements(grade="paper"), *parts.drift_measurements(25.0, grade="paper")],
+        strict=True,
+    ):
+        assert (one.name, one.n_frames, one.frames_dropped) == (other.name, other.n_frames, other.frames_dropped)
+        assert one.value == pytest.approx(other.value)
 
 
 def test_pairs_of_other_lengths_and_zeros_are_refused():

@@ -13,12 +13,14 @@ from talkhead.evaluation.lag import (
     fit_lip_map,
     in_sync,
     lag_curve,
-    lag_measurements,
+    lag_measurement,
     lag_or_reason,
     load_lip_map,
+    loudness_lag_measurement,
     mouth_curves,
     mouth_lag,
     set_lag_measurement,
+    sound_levels,
 )
 from talkhead.evaluation.mesh_readings import MeshReadings
 from talkhead.media.audio import Waveform
@@ -106,6 +108,13 @@ def test_the_built_in_map_names_its_clips_and_foretells_four_curves():
     assert lip_map.foretell(np.ones((7, 100))).shape == (7, 4)
 
 
+def test_long_sounds_are_foretold_in_pieces(chirp, monkeypatch):
+    sound, lip_map = Waveform(np.tile(chirp, 2)), builtin_lip_map()
+    monkeypatch.setattr("talkhead.evaluation.lag._ROWS_AT_ONCE", 7)
+    found = lip_map.foretell_long(sound_levels(sound, 50))
+    np.testing.assert_allclose(found, lip_map.foretell(band_levels(sound, 50)), atol=1e-12)
+
+
 def test_speech_with_a_mouth_that_the_map_made_lags_as_it_was_moved(chirp):
     rng = np.random.default_rng(6)
     loud = np.repeat(rng.uniform(0, 1, 80), 1600)
@@ -152,13 +161,13 @@ def test_a_set_has_the_lag_that_its_clips_share():
 def test_clips_that_cannot_tell_have_no_lag_and_say_why(chirp):
     sound = Waveform(np.tile(chirp, 6))
     mouth = readings(wandering(8, N, 4))
-    assert lag_measurements(mouth, None)[0].reason == "no sound"
-    assert "3.2 s" in lag_measurements(mouth.cut(80), sound)[0].reason
+    assert lag_or_reason(mouth, None) == loudness_lag_measurement(mouth, None).reason == "no sound"
+    assert "3.2 s" in lag_measurement(lag_or_reason(mouth.cut(80), sound), mouth).reason
     unseen = replace(mouth, gap=np.full(N, np.nan))
-    assert "face" in lag_measurements(unseen, sound, with_loudness=True)[1].reason
-    names = [m.name for m in lag_measurements(mouth, sound, with_loudness=True)]
-    assert names == ["lag~mouth", "lag~loudness"]
-    found = lag_measurements(mouth, sound)[0]
-    assert lag_or_reason(mouth, None) == "no sound"
+    assert "face" in loudness_lag_measurement(unseen, sound).reason
+    loud = loudness_lag_measurement(mouth, sound)
+    assert (loud.name, loud.definition, loud.n_frames) == ("lag~loudness", "lag/opening-loudness", N)
+    assert abs(loud.value) <= 12
+    found = lag_measurement(lag_or_reason(mouth, sound), mouth)
     assert lag_or_reason(mouth, sound).frames == found.value
     assert {"peak", "rise", "reliable", "lip_map"} <= set(found.params)

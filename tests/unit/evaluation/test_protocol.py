@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from talkhead.errors import UsageError
-from talkhead.evaluation.families import FAMILIES, NAMES, check_required, chosen_families, in_order
+from talkhead.evaluation.families import FAMILIES, NAMES, check_required, chosen_families, have_faces, in_order
 from talkhead.evaluation.meters import absent
 from talkhead.evaluation.protocol import PROTOCOLS, difference, protocol_of
 
@@ -43,9 +43,19 @@ def test_changes_out_of_range(change):
 
 
 def test_families_are_chosen_by_their_name_or_a_row():
-    assert chosen_families(["ssim", "av_conf"]) == ("ssim", "lse")
-    assert chosen_families([], ("lse", "l1")) == ("l1", "lse")
-    assert chosen_families([]) == NAMES
+    assert chosen_families(["ssim", "av_conf"]) == ("ssim", "lse", "frames")
+    assert chosen_families([], ("lse", "l1")) == ("l1", "lse", "frames")
+
+
+def test_some_are_measured_only_if_they_are_named():
+    asked = {"ssim_uniform", "lpips_vgg", "lag_loudness", "lse_whole"}
+    assert set(NAMES) - set(chosen_families([])) == asked
+    assert asked <= set(chosen_families(["ssim_uniform", "lpips_vgg", "lag~loudness", "lse_d_whole"]))
+
+
+def test_families_without_faces():
+    assert not have_faces(chosen_families(["l1", "fid", "lip_reading_acc"]))
+    assert have_faces(chosen_families(["l1", "csim"]))
 
 
 def test_misspelt_metric():
@@ -56,8 +66,8 @@ def test_misspelt_metric():
 
 def test_a_family_is_no_row():
     with pytest.raises(UsageError) as caught:
-        check_required(["psnr", "lmd"])
-    assert "lmd~mesh" in (caught.value.hint or "")
+        check_required(["psnr", "steadiness"])
+    assert "jitter~mesh" in (caught.value.hint or "")
 
 
 def test_no_row_belongs_to_two_families():

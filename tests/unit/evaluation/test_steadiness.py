@@ -6,7 +6,14 @@ from scipy.signal import savgol_filter
 
 from talkhead.errors import ShapeError, UsageError
 from talkhead.evaluation.mesh_readings import MeshReadings
-from talkhead.evaluation.steadiness import FrozenFrames, Jitter, WorkTime, face_measurements, find_blinks
+from talkhead.evaluation.steadiness import (
+    FrozenFrames,
+    Jitter,
+    WorkTime,
+    face_measurements,
+    find_blinks,
+    found_measurement,
+)
 
 RNG = np.random.default_rng(1)
 
@@ -80,7 +87,6 @@ def test_a_clip_tells_blinks_and_open_mouths():
     assert rows["mouth_open~mesh"] == pytest.approx(0.05)
     assert rows["mouth_open_p95~mesh"] == pytest.approx(0.095)
     assert rows["mouth_open_share~mesh"] == pytest.approx(0.7)
-    assert rows["face_found"] == 1
 
 
 def test_faces_that_are_rarely_seen_have_no_blink_rate():
@@ -90,10 +96,11 @@ def test_faces_that_are_rarely_seen_have_no_blink_rate():
     assert "half" in rows["blink_rate~mesh"].reason
     assert rows["mouth_open~mesh"].value == pytest.approx(0.1)
     assert rows["mouth_open~mesh"].frames_dropped == 60
-    assert rows["face_found"].value == 0.4
+    assert rows["blink_rate~mesh"].params["n_blinks"] == 0
     unseen = face_measurements(replace(readings(), gap=np.full(100, np.nan)))
-    assert [m.value for m in unseen] == [None, None, None, None, 0]
+    assert [m.value for m in unseen] == [None] * 4
     assert {m.value for m in face_measurements(readings(0))} == {None}
+    assert (found_measurement(0.4, 100).value, found_measurement(np.nan, 0).reason) == (0.4, "no frames")
 
 
 def test_repeated_frames_are_counted():
@@ -107,6 +114,7 @@ def test_repeated_frames_are_counted():
 def test_speed_is_work_over_length():
     rtf, fps = WorkTime(work_s=4.0, media_s=8.0, n_frames=200, device="cpu", threads=2, load_s=1.5).measurements()
     assert (rtf.value, fps.value, fps.unit) == (0.5, 50, "fps")
-    assert rtf.params == {"load_s": 1.5, "device": "cpu", "threads": 2}
+    assert rtf.params == {"work_s": 4.0, "load_s": 1.5, "device": "cpu", "threads": 2}
+    assert WorkTime(work_s=4.0, media_s=8.0, n_frames=200).measurements()[0].params == {"work_s": 4.0}
     with pytest.raises(UsageError, match="0 s of work"):
         WorkTime(work_s=0.0, media_s=8.0, n_frames=200)

@@ -9,8 +9,8 @@ from talkhead.nn.losses import feature_matching, fooling_loss, made_loss, masked
 
 def scores(*values):
     """Maps of two scales of different sizes, both with these scores."""
-    return [[torch.randn(1, 2, 4, 4), torch.full((len(values), 1, n, n), 1.0) * torch.tensor(values)[:, None, None, None]]
-            for n in (3, 2)]  # fmt: skip
+    column = torch.tensor(values)[:, None, None, None]
+    return [[torch.randn(1, 2, 4, 4), column.expand(-1, 1, n, n)] for n in (3, 2)]
 
 
 def test_hinge():

@@ -26,6 +26,7 @@ def test_without_an_answer_it_only_normalises(hidden):
 def test_it_scales_and_moves_by_the_condition():
     x, condition = torch.randn(2, 4, 8, 8), torch.randn(2, 3, 4, 4)
     spade = Spade(4, 3, hidden=6)
+    assert spade.shared is not None
     seen = functional.relu(spade.shared(functional.interpolate(condition, (8, 8), mode="nearest")))
     wanted = instance_norm(x) * (1 + spade.gamma(seen)) + spade.beta(seen)
     assert torch.allclose(spade(x, condition), wanted, atol=1e-5)

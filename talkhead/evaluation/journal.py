@@ -67,12 +67,12 @@ class Journal:
         self._path, self._pools = journal_path(output), pools
         self._head = json.loads(json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **settings}))
         lines = _read(self._path) if self._path.exists() else []
-        if lines and not resume:
+        if len(lines) > 1 and not resume:
             raise OutputExistsError(
                 f"{self._path} holds {len(lines) - 1} finished clips of an earlier run",
                 hint=f"--resume goes on, {_BEGIN_ANEW}",
             )
-        if lines:
+        if len(lines) > 1:
             _check_head(self._path, lines[0], self._head)
         self._lines = {line["key"]: line for line in lines[1:]}
         self.n_kept = len(self._lines)

@@ -71,6 +71,125 @@ def test_a_set(run_cli, clip, make_clip, tmp_path):
     assert "clips" in done.stdout.splitlines()[0]
 
 
+def interrupted(monkeypatch, at: int) -> list[str]:
+    """Ctrl-C while a clip is judged; the names of those that were begun."""
+    from talkhead.evaluation import clip as clips
+
+    measure, begun = clips.measure_clip, []
+
+    def stop(pair, *args, **more):
+        begun.append(pair.name)
+        if len(begun) == at:
+            raise KeyboardInterrupt
+        return measure(pair, *args, **more)
+
+    monkeypatch.setattr(clips, "measure_clip", stop)
+    return begun
+
+
+def test_an_interrupted_set_goes_on(run_cli, clip, make_clip, tmp_path, monkeypatch):
+    table = tmp_path / "pairs.csv"
+    films = {name: make_clip(n_frames=n) for name, n in (("one", 10), ("two", 20), ("three", 12))}
+    table.write_text("id,generated,real\n" + "".join(f"{name},{film},{clip}\n" for name, film in films.items()))
+    args = ("eval", "--manifest", table, "--metric", "l1", "--metric", "cpbd")
+    whole, out = tmp_path / "whole.json", tmp_path / "set.json"
+    assert run_cli(*args, "-o", whole).code == 0
+
+    with monkeypatch.context() as patch:
+        begun = interrupted(patch, 3)
+        assert run_cli(*args, "-o", out).code == 130
+        assert begun == ["one", "two", "three"]
+    assert not out.exists()
+    assert (tmp_path / "set.json.journal").is_file()
+    again = run_cli(*args, "-o", out)
+    assert (again.code, "holds 2 finished clips" in again.stderr, "--resume" in again.stderr) == (3, True, True)
+    other = run_cli(*args, "-o", out, "--resume", "--every", "2")
+    assert (other.code, "other settings (protocol)" in other.stderr) == (3, True)
+
+    with monkeypatch.context() as patch:
+        begun = interrupted(patch, 99)
+        done = run_cli(*args, "-o", out, "--resume")
+        assert (done.code, begun) == (0, ["three"]), done.stderr
+    assert "2 of 3 clips were measured by an earlier run" in done.stdout
+    found, expected = (json.loads(path.read_text()) for path in (out, whole))
+    assert found["set"] == expected["set"]
+    assert [clip["rows"] for clip in found["clips"]] == [clip["rows"] for clip in expected["clips"]]
+    assert [path.name for path in tmp_path.iterdir() if "journal" in path.name] == []
+
+
+def test_a_set_whose_clip_failed_takes_up_the_rest_once_it_is_mended(run_cli, clip, tmp_path, monkeypatch):
+    table, out, late = tmp_path / "pairs.csv", tmp_path / "set.json", tmp_path / "late.mp4"
+    table.write_text(f"id,generated\none,{clip}\ntwo,late.mp4\n")
+    args = ("eval", "--manifest", table, "--metric", "frames", "-o", out)
+    assert run_cli(*args).code == 6
+    late.write_bytes(clip.read_bytes())
+    begun = interrupted(monkeypatch, 99)
+    done = run_cli(*args, "--resume")
+    assert (done.code, begun) == (0, ["two"]), done.stderr
+    assert len(json.loads(out.read_text())["clips"]) == 2
+
+
+def test_a_set_begins_anew_when_it_may_overwrite(run_cli, clip, tmp_path, monkeypatch):
+    table, out = tmp_path / "pairs.csv", tmp_path / "set.json"
+    table.write_text(f"id,generated\none,{clip}\ntwo,missing.mp4\n")
+    args = ("eval", "--manifest", table, "--metric", "frames", "-o", out, "--overwrite")
+    assert run_cli(*args).code == 6
+    begun = interrupted(monkeypatch, 99)
+    assert run_cli(*args).code == 6
+    assert begun == ["one", "two"]
+
+
+@pytest.mark.usefixtures("tiny_weights")
+def test_heads_are_fitted_where_the_weights_are_here(face_clip):
+    found = talkhead.evaluate(face_clip, face_clip, metrics=["ard", "beat_align"])
+    rows = {row.name: row for row in found.rows}
+    assert set(rows) >= {"ard", "are", "geodesic", "beat_align", "ard~mesh", "are~mesh", "beat_align~mesh"}
+    assert (rows["ard"].value, rows["ard"].grade, rows["ard"].n_frames) == (0, "paper-like", 12)
+    assert rows["ard"].params["angles"] == "3dmm-sadtalker"
+    assert str(rows["ard"].params["weights"]).startswith("sadtalker-256 ")
+    assert rows["are"].value > 0
+    assert rows["beat_align"].reason == "the head does not move" or rows["beat_align"].grade == "paper-like"
+    assert "sadtalker-256" in found.weights
+    assert {row.name: row.value for row in found.real_rows}["are"] == rows["are"].value
+
+
+def test_without_weights_a_pose_has_a_proxy_only_and_says_why(clip):
+    rows = {row.name: row for row in talkhead.evaluate(clip, clip, metrics=["ard"]).rows}
+    assert rows["ard"].reason.startswith("needs the 3DMM fit of sadtalker")
+    assert "talkhead weights pull sadtalker" in rows["ard"].reason
+
+
+def test_what_is_measured_on_request(clip):
+    found = talkhead.evaluate(clip, clip, metrics=["ssim_uniform", "lpips_vgg", "lag~loudness", "lse_d_whole"])
+    rows = {row.name: row for row in found.rows}
+    assert rows["ssim_uniform"].value == pytest.approx(1)
+    assert rows["ssim_uniform"].definition == "ssim/skimage-default"
+    assert "ssim" not in rows
+    assert "lpips-vgg16" in rows["lpips_vgg"].reason
+    assert rows["lag~loudness"].reason == "0.4 s are fewer than 4 s"
+    assert "syncnet-v2" in rows["lse_d_whole"].reason
+
+
+def test_a_protocol_crops_what_is_not_square(run_cli, face_clip, ffmpeg, tmp_path):
+    wide = tmp_path / "wide.mp4"
+    argv = [ffmpeg, "-v", "error", "-i", str(face_clip), "-vf", "pad=512:256:128:0:gray", "-pix_fmt", "yuv420p"]
+    subprocess.run([*argv, str(wide)], check=True, stdin=subprocess.DEVNULL)
+    out = tmp_path / "out.json"
+    done = run_cli("eval", wide, wide, "--protocol", "headgan", "--metric", "l1", "--metric", "steadiness", "-o", out)
+    assert done.code == 0, done.stderr
+    document = json.loads(out.read_text())
+    crop = document["clips"][0]["crop"]
+    assert crop["found_in"] == "real"
+    x0, y0, x1, y1 = crop["real"]
+    assert x1 - x0 == y1 - y0 <= 256
+    assert x0 < 256 < x1
+    assert document["clips"][0]["size"] == [256, 256]
+    assert document["protocol"]["crop"]["over"] == "median"
+    rows = {row["name"]: row["value"] for row in document["clips"][0]["rows"]}
+    assert (rows["l1"], rows["face_found"]) == (0, 1)
+    assert "frames are cropped alike" in done.stdout
+
+
 def test_a_set_with_a_broken_clip_goes_on(run_cli, clip, tmp_path):
     table = tmp_path / "pairs.csv"
     table.write_text(f"generated,real\n{clip},{clip}\nnot_there.mp4,\n")

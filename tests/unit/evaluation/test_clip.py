@@ -190,6 +190,65 @@ def test_lips_and_sound_in_a_pass_of_their_own(faces, make_clip):
     assert short["lse_d"].reason == "no face is seen in more than 100 frames"
 
 
+class Fan(Instruments):
+    """FAN is here: it sees what the mesh does, a pixel to the right in pictures that are bright."""
+
+    looked = 0
+
+    def fan(self) -> Instrument:
+        def points(frame: np.ndarray, face: Landmarks) -> np.ndarray:
+            Fan.looked += 1
+            return face.view68()[:, :2] + float(frame[0, 0, 0] > 128)
+
+        origin = Origin(name="fan", sha256="0" * 64, is_published=True)
+        return Instrument(network=SimpleNamespace(points=points), origins=(origin,), best="paper-like")
+
+
+def test_landmarks_of_fan_stand_beside_those_of_the_mesh(faces, clip):
+    rows = by_name(measure_clip(Pair(generated=clip, real=clip), wish("lmd", tools=Fan())).rows)
+    assert (rows["lmd"].value, rows["lmd"].grade, rows["lmd"].n_frames) == (0, "paper-like", 9)
+    assert rows["lmd"].params["landmarks"] == "fan68"
+    assert rows["lmd"].definition == rows["lmd~mesh"].definition == "lmd/mouth20-centred"
+    assert rows["lmd~mesh"].grade == "proxy"
+    alone = by_name(measure_clip(Pair(generated=clip), wish("lmd", tools=Fan())).rows)
+    assert alone["lmd"].reason == alone["lmd~mesh"].reason == "needs a real clip to compare with"
+
+
+def test_hopenet_gives_beats_where_no_fit_does(faces, make_clip):
+    film = make_clip(n_frames=40)
+    rows = by_name(measure_clip(Pair(generated=film), wish("beat_align", tools=Tools())).rows)
+    assert rows["beat_align"].reason in ("the head does not move", "no onset in the sound")
+    assert rows["beat_align"].grade == "paper-like"
+    assert "diversity" not in rows
+
+
+class Turning:
+    """Fits heads: each frame a degree further to the right than the one before."""
+
+    name, origins = "stand-in", PAPER
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def angles(self, frames, faces, fps: float) -> np.ndarray:
+        turns = np.arange(self.n, self.n + len(frames), dtype=np.float32)
+        self.n += len(frames)
+        found = np.stack([0 * turns, turns, 0 * turns], 1)
+        found[[face is None for face in faces]] = np.nan
+        return found
+
+
+def test_poses_of_a_fit_are_gathered_some_frames_at_a_time(faces, make_clip):
+    film = make_clip(n_frames=40)
+    tools = NoTools()
+    tools.head_fit = lambda: Instrument(network=Turning(), origins=PAPER, best="paper-like")  # type: ignore[method-assign]
+    rows = by_name(measure_clip(Pair(generated=film), wish("ard", tools=tools)).rows)
+    # 0..39 degrees without the third frame, which shows no face; the mean over three angles.
+    assert rows["are"].value == pytest.approx((sum(range(40)) - 2) / 39 / 3)
+    assert (rows["are"].n_frames, rows["are"].frames_dropped) == (39, 1)
+    assert rows["ard"].reason == "needs a real clip to compare with"
+
+
 def test_sets_gather_features_over_clips(faces, clip):
     tools = Tools()
     pools = pools_of(("fid", "fvd"), tools.inception(), Instrument(reason="no I3D"), every=2, has_real=True)

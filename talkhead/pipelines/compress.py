@@ -250,7 +250,9 @@ class _Task:
         absolute = {"trans", "scale"} & coeffs.tensors().keys() - coeffs.relative
         if absolute and coeffs.size is not None and tuple(coeffs.size) != (width, height):
             coeffs = retarget(coeffs, source=own, mode="absolute", space=_model().space)
-        coeffs = coeffs.replace(size=own.size, space=own.space, id=own.id if coeffs.id is None else coeffs.id)
+        # An expression is of somebody; a head that only turns is of nobody, and can be so in any space.
+        identity = own.id if coeffs.id is None and coeffs.exp is not None else coeffs.id
+        coeffs = coeffs.replace(size=own.size, space=own.space, id=identity)
         data, pixels = self.encode(image)
         x0, y0, x1, y1 = source.landmarks.bbox
         number = face_number(pixels, ((x0 + x1) / 2, (y0 + y1) / 2), source.name)

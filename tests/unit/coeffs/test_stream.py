@@ -15,7 +15,7 @@ from talkhead.coeffs.stream import MAGIC, SoundFile, StreamInfo, StreamReader, i
 from talkhead.errors import CoeffFileError, CompressedStreamError
 
 PICTURE = b"\x89PNG and so on"
-SOUND = bytes(range(256)) * 3
+SOUND = bytes(range(200))
 
 
 def motion_of(n_frames=40, seed=0):

@@ -343,10 +343,18 @@ def _take_sound(motion: PathLike | Coeffs, audio: PathLike | None, sound: Sound,
     return SoundFile(path=target, kind=(copy_sound if sound == "copy" else encode_opus)(origin, target))
 
 
-def _stream_info(subject: _Subject, form: MotionFormat, step: float, with_eyes: bool) -> StreamInfo:
+def stream_tracks(coeffs: Coeffs, reference: Coeffs, *, step: float | None, with_eyes: bool) -> tuple[Track, ...]:
+    """The tracks of a stream.
+
+    Args:
+        coeffs: motion. reference: one frame, of the picture; relative tracks start at rest. step: of the compact
+            format, eye distances by which a face may move when a number is rounded to its neighbour; None for raw
+            formats. with_eyes: whether lids, gaze and tongue are among them.
+    Raises:
+        CoeffFileError: there is none.
+    """
     from talkhead.face3d.leverage import leverage
 
-    coeffs, reference = subject.coeffs, subject.reference
     lever = leverage(_model())
     tracks = []
     for name, columns in widths_of(coeffs).items():
@@ -357,19 +365,24 @@ def _stream_info(subject: _Subject, form: MotionFormat, step: float, with_eyes: 
             rest = np.full(columns, 1.0 if name == "scale" else 0.0, np.float32)
         else:
             rest = reference_of(reference, name)
-        steps = (step / lever[name]).astype(np.float32) if form == "compact" else None
-        tracks.append(Track(name, rest, relative, steps))
+        tracks.append(Track(name, rest, relative, None if step is None else (step / lever[name]).astype(np.float32)))
     if not tracks:
         raise CoeffFileError("the motion has no track that a stream can hold")
+    return tuple(tracks)
+
+
+def _stream_info(subject: _Subject, form: MotionFormat, step: float, with_eyes: bool) -> StreamInfo:
+    coeffs = subject.coeffs
     assert coeffs.size is not None
     width, height = (round(float(side)) for side in coeffs.size)
+    step_or_none = step if form == "compact" else None
     return StreamInfo(
         format=form,
         space=coeffs.space,
         fps=coeffs.fps,
         n_frames=len(coeffs),
         size=(width, height),
-        tracks=tuple(tracks),
+        tracks=stream_tracks(coeffs, subject.reference, step=step_or_none, with_eyes=with_eyes),
         id=coeffs.id,
         face=subject.face,
     )

@@ -255,9 +255,14 @@ class TrainSpec(Protocol):
             networks that it moves. averaged: networks of which a moving average is kept beside.
     """
 
-    networks: Mapping[str, torch.nn.Module]
-    groups: Mapping[str, tuple[str, ...]]
-    averaged: tuple[str, ...]
+    @property
+    def networks(self) -> Mapping[str, torch.nn.Module]: ...
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]: ...
+
+    @property
+    def averaged(self) -> tuple[str, ...]: ...
 
     def optimiser(self, group: str, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """A fresh optimiser of a group; the loop changes its rate by the recipe's schedule."""

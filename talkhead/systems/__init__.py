@@ -7,7 +7,7 @@ import importlib
 from talkhead.errors import UsageError
 from talkhead.protocols import SystemInfo
 
-NAMES = ("meshwarp", "sadtalker")
+NAMES = ("meshwarp", "sadtalker", "headgan")
 
 
 def info(name: str) -> SystemInfo:

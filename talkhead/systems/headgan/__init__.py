@@ -10,5 +10,9 @@ SYSTEM = SystemInfo(
     licence="code Apache-2.0; weights are your own, or the authors', which are for non-commercial use",
     stages=("listen", "render", "reenact", "frontalize", "train"),
     spaces=("meshwarp",),
+    weights=("headgan-vox",),
+    understands=frozenset({"checkpoint"}),
+    by_name=True,
+    transfer="adapted",
     module="talkhead.systems.headgan.run",
 )

@@ -1,0 +1,132 @@
+"""One photo, moved by coefficients: the square around the head is drawn, and put back into the photo on request.
+
+Section 3.2 and figure 2: the source's identity with the driver's expression and camera is drawn as PNCC, and the
+generator makes the frame of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.layout import space_family
+from talkhead.errors import CoeffFileError, InputError
+from talkhead.face.crop import HEAD_MARGIN, fixed_crop
+from talkhead.face.framing import Box, brought_to, cut_box, on_white
+from talkhead.face.seam import Seam, feather_mask
+from talkhead.face3d.fit import fit_photo
+from talkhead.face3d.morphable import FaceModel
+from talkhead.face3d.pncc import posed_vertices
+from talkhead.face3d.posed import absolute
+from talkhead.protocols import Drive, Source
+from talkhead.systems.headgan.features import FEATURE
+from talkhead.systems.headgan.options import RenderOptions
+from talkhead.systems.headgan.painters import N_BEFORE, Painter
+
+U8 = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
+
+_LEAST_SIDE = 32  # pixels of the photo's square around the head
+
+
+class HeadGanRenderer:
+    """Renders one photo; see `talkhead.protocols.Renderer`.
+
+    Args:
+        source: photo and face. painter: draws the square. options: framing and size. model: the face model that gives
+            coefficients a meaning.
+    Raises:
+        InputError: the head is too small in the photo.
+    """
+
+    def __init__(self, source: Source, painter: Painter, options: RenderOptions, model: FaceModel) -> None:
+        self._painter, self._options, self._model = painter, options, model
+        image, landmarks = on_white(source.image, source.alpha), source.landmarks
+        if options.framing == "full":
+            image, landmarks = brought_to(image, landmarks, options.size)
+        box = head_box(landmarks.bbox, (image.shape[1], image.shape[0]))
+        square, points = cut_box(image, landmarks, box)
+        if len(square) < _LEAST_SIDE:
+            raise InputError(
+                f"{source.name}: the head fills a square of only {len(square)} pixels",
+                hint=f"it needs {_LEAST_SIDE}: use a larger picture",
+            )
+        square, points = brought_to(np.ascontiguousarray(square), points, painter.side)
+        self._fit = fit_photo(points, (painter.side, painter.side), model)
+        painter.look(square, self._vertices(self._fit.coeffs)[0])
+        self._photo, self._box, self._seam = image, box, None
+        if options.framing == "full":
+            under = np.ascontiguousarray(image[box[1] : box[3], box[0] : box[2]])
+            self._seam = Seam(under, feather_mask(box, (image.shape[1], image.shape[0])))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        if self._seam is not None:
+            return self._photo.shape[1], self._photo.shape[0]
+        side = self._options.size or self._painter.side
+        return side, side
+
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """What the networks listen to."""
+        return self._painter.hears
+
+    def rest_coeffs(self) -> Coeffs:
+        """The photo's own coefficients in the square, one frame."""
+        return self._fit.coeffs
+
+    def render(self, drive: Drive) -> Iterator[U8]:
+        """One (H, W, 3) uint8 frame per coefficient row, each a fresh array.
+
+        Before the first frame the networks see it twice, as in the release.
+
+        Raises:
+            CoeffFileError: codes of another space, or features that are not as many as frames.
+        """
+        coeffs, audio = drive.coeffs, drive.features.get(FEATURE)
+        codes = coeffs.exp is not None or coeffs.id is not None
+        if codes and space_family(coeffs.space) != space_family(self._model.space.name):
+            raise CoeffFileError(f"codes of space {coeffs.space} cannot move a face of {self._model.space.name}")
+        if audio is not None and len(audio) != len(coeffs):
+            raise CoeffFileError(f"{FEATURE} has {len(audio)} rows for {len(coeffs)} frames")
+        for start in range(0, len(coeffs), self._options.batch):
+            stop = min(start + self._options.batch, len(coeffs))
+            frames = np.maximum(np.arange(start - N_BEFORE, stop), 0)
+            vertices = self._vertices(absolute(coeffs.at(frames), self._fit))
+            heard = None if audio is None else audio[start:stop]
+            for square in self._painter.paint(vertices, heard):
+                yield self._shown(square)
+
+    def _vertices(self, coeffs: Coeffs) -> F64:
+        """Vertices of absolute coefficients in the square, (T, V, 3) pixels."""
+        return posed_vertices(coeffs, self._model, (self._painter.side, self._painter.side))
+
+    def _shown(self, square: U8) -> U8:
+        if self._seam is not None:
+            out = self._photo.copy()
+            x0, y0, x1, y1 = self._box
+            out[y0:y1, x0:x1] = self._seam.blended(square)
+            return out
+        width, _ = self.size
+        if width == len(square):
+            return square.copy()
+        way = cv2.INTER_AREA if width < len(square) else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(square, (width, width), interpolation=way), np.uint8)
+
+
+def head_box(face: tuple[float, float, float, float], size: tuple[int, int]) -> Box:
+    """The square around a head that training sets have too, in whole pixels and inside the photo.
+
+    Args:
+        face: x0, y0, x1, y1 of the face's points. size: width and height of the photo.
+    """
+    crop = fixed_crop([face], size, 1, HEAD_MARGIN)
+    side = max(int(crop.scale), 1)
+    x0 = int(np.clip(round(crop.matrix[0, 2]), 0, size[0] - side))
+    y0 = int(np.clip(round(crop.matrix[1, 2]), 0, size[1] - side))
+    return x0, y0, x0 + side, y0 + side

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from talkhead.coeffs.rotation import vectors_about_mean
 from talkhead.errors import FaceChoiceError, FaceNotFoundError
 from talkhead.face.landmarks import Landmarks
 from talkhead.geometry import euler_to_matrix
-from talkhead.media.video import Clip
 from talkhead.pipelines.inputs import known_space
 
 F64 = npt.NDArray[np.float64]
@@ -41,11 +40,11 @@ class ReferenceFrame:
     image: U8
 
 
-def reference_frames(clip: Clip, coeffs: Coeffs, lever: Mapping[str, F64]) -> list[ReferenceFrame]:
+def reference_frames(clip: Iterable[U8], coeffs: Coeffs, lever: Mapping[str, F64]) -> list[ReferenceFrame]:
     """Frames fit to stand for a clip, the best first: lips together, eyes open, head as usual, and sharp.
 
     Args:
-        clip: the film, at the rate of the coefficients; it is read again. coeffs: absolute, of its frames.
+        clip: the film's frames, (H, W, 3) uint8 RGB, at the rate of the coefficients. coeffs: absolute, of them.
         lever: what a unit of each track moves on the face (`face3d.leverage`).
     """
     wanted = _calm_frames(coeffs, lever)

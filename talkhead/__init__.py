@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from talkhead.training.config import PrepareConfig
     from talkhead.training.index import TrainingSet
     from talkhead.training.prepare import prepare
+    from talkhead.training.train import TrainResult, train
 
 __all__ = [
     "CoeffReader",
@@ -41,6 +42,7 @@ __all__ = [
     "PrepareConfig",
     "Result",
     "TalkheadError",
+    "TrainResult",
     "TrainingSet",
     "animate",
     "audio2coeff",
@@ -58,6 +60,7 @@ __all__ = [
     "read_coeffs",
     "reenact",
     "render",
+    "train",
     "verify",
     "write_coeffs",
 ]
@@ -70,12 +73,14 @@ _HOMES = {
     "PrepareConfig": "training.config",
     "Result": "pipelines.config",
     "TalkheadError": "errors",
+    "TrainResult": "training.train",
     "TrainingSet": "training.index",
     "compare_runs": "pipelines.evaluate",
     "edit_photo": "pipelines.edit",
     "frontalize_coeffs": "pipelines.frontalize",
     "prepare": "training.prepare",
     "read_coeffs": "coeffs.file",
+    "train": "training.train",
     "write_coeffs": "coeffs.file",
 }
 

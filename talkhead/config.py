@@ -47,6 +47,20 @@ def read_config(path: Path, kind: type[T]) -> T:
     return from_mapping(data, kind, where=str(path))
 
 
+def plain_value(text: str, *, where: str) -> Any:
+    """A single value as a YAML file would have it: `3`, `1e-4`, `true`, `[a, b]`, a word.
+
+    Raises:
+        InputError: it is not valid YAML; `where` says whose it is.
+    """
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_strict_loader())  # a SafeLoader: plain values only
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: {text!r} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
 def from_mapping(data: object, kind: type[T], *, where: str) -> T:
     """Build a dataclass from plain values, as `read_config` does.
 

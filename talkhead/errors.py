@@ -67,6 +67,10 @@ class CompressedStreamError(InputError):
     """A compressed stream breaks the format (docs/compressed-stream.md): cut off, altered, or of a newer version."""
 
 
+class DivergedError(InputError):
+    """Training cannot go on: a loss term or a gradient is not finite any more."""
+
+
 class ShapeError(InputError):
     """An array does not have the shape a public function asks for."""
 

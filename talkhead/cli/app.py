@@ -32,6 +32,7 @@ from talkhead.cli import (
     render,
     report,
     systems,
+    train,
     verify,
     weights,
 )
@@ -80,13 +81,13 @@ MAKE, MOTION, LEARN, LOOK = "Make a video", "Work on the motion", "Learn", "Look
 for _panel, _modules in (
     (MAKE, (animate, reenact, render, compress, decompress)),
     (MOTION, (extract, audio2coeff, pose, edit, frontalize)),
-    (LEARN, (prepare,)),
+    (LEARN, (prepare, train)),
     (LOOK, (eval, inspect, systems, doctor, verify)),
 ):
     for _module in _modules:
         _name = _module.__name__.rpartition(".")[2]
         _class = edit.EditCommand if _module is edit else TyperCommand
-        _asks = _module in (animate, reenact, render, compress, decompress, prepare, eval)
+        _asks = _module in (animate, reenact, render, compress, decompress, prepare, train, eval)
         app.command(_name, cls=_class, rich_help_panel=_panel, no_args_is_help=_asks)(_module.command)
 app.add_typer(weights.app, name="weights", rich_help_panel=LOOK)
 

@@ -72,3 +72,87 @@ class PrepareConfig:
 
 
 PREPARE = PrepareConfig()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoopConfig:
+    """How any system is trained: the `loop` section of a recipe.
+
+    Attributes:
+        steps: optimiser steps in all. epochs: instead, rounds through the training frames. batch: examples of a
+            process at a time. accumulate: so many batches make a step.
+        lr: learning rate of all groups; None is the system's own. warmup: steps in which it rises from 0.
+            decay_from: share of the steps after which it falls, in a line, to 0 (HeadGAN's 6 epochs of 10 are 0.6).
+        grad_clip: longest gradient of a group; 0 leaves it. ema: decay of the averaged networks, 0 for none; the first
+            steps average over less. precision: of the networks' layers; `bfloat16` is mixed.
+        seed: of weights, order, choices and noise. workers: processes that make examples; 0 makes them in between.
+        hold_out: last share of every video that is not learned from. overfit: learn only so many first frames of the
+            first video, 0 for all. cache_mb: decoded pictures are kept in memory if
+            all of them fit into so many megabytes, in each process that makes examples.
+        window: samples (of 50 frames) among which examples are shuffled; what lies further apart is not mixed.
+        log_every, sample_every, validate_every, save_every: steps between lines of the log, sheets of pictures, terms
+            of held-out frames, and checkpoints; 0 for none (checkpoints: only the last). n_validate: examples of a
+            validation. keep: last checkpoints that stay. best: a term of the validation, as the log spells it; the
+            weights with the lowest are kept too. tensorboard: whether its log is written.
+    Raises:
+        UsageError: a value out of range.
+    """
+
+    steps: int = 100_000
+    epochs: float | None = None
+    batch: int = 4
+    accumulate: int = 1
+    lr: float | None = None
+    warmup: int = 0
+    decay_from: float = 0.6
+    grad_clip: float = 0.0
+    ema: float = 0.999
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 0
+    workers: int = 0
+    hold_out: float = 0.0
+    overfit: int = 0
+    cache_mb: float = 2000.0
+    window: int = 1000
+    log_every: int = 1
+    sample_every: int = 1000
+    validate_every: int = 1000
+    save_every: int = 1000
+    n_validate: int = 32
+    keep: int = 3
+    best: str = ""
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "steps": (1, 10**9),
+            "epochs": (1e-6, 10**6),
+            "batch": (1, 10**6),
+            "accumulate": (1, 10**6),
+            "lr": (0, 10),
+            "warmup": (0, 10**9),
+            "decay_from": (0, 1),
+            "grad_clip": (0, 10**9),
+            "ema": (0, 0.9999999),
+            "seed": (0, 2**63 - 1),
+            "workers": (0, 1024),
+            "hold_out": (0, 0.9),
+            "overfit": (0, 10**9),
+            "cache_mb": (0, 10**7),
+            "window": (1, 10**9),
+            "log_every": (1, 10**9),
+            "sample_every": (0, 10**9),
+            "validate_every": (0, 10**9),
+            "save_every": (0, 10**9),
+            "n_validate": (1, 10**6),
+            "keep": (1, 10**6),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"{name} is {value:g}, expected {low:g} to {high:g}")
+        if self.best and not (self.hold_out and self.validate_every):
+            raise UsageError("best asks for a validation", hint="set hold_out and validate_every")
+
+
+LOOP = LoopConfig()

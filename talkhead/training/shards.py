@@ -68,9 +68,9 @@ def sample_members(
     """The files of one sample, by the part of their name after the first dot.
 
     Args:
-        about: `name`, `person`, `start` and whatever else is worth knowing. coeffs: of the frames. frames, references:
-            pictures and masks. reference_coeffs: a frame for each reference. sound: (T * 640,) or None.
-        features: what listeners heard, (T, n) by name. kind: of picture files.
+        about: `name`, `person`, `start`, `picture` (suffix), `references` (their frames in the video), and more.
+        coeffs: of the frames. frames, references: pictures and masks. reference_coeffs: a frame for each reference.
+        sound: (T * 640,) or None. features: what listeners heard, (T, n) by name. kind: of picture files.
     """
     from safetensors.numpy import save
 
@@ -199,15 +199,18 @@ class ShardReader:
     def __setstate__(self, folder: Path) -> None:
         self._folder, self._open = folder, OrderedDict()
 
-    def clip(self, place: Place) -> TrainingClip:
+    def clip(self, place: Place, references_before: int | None = None) -> TrainingClip:
         """A sample; its pictures are read and decoded when they are asked for.
 
+        Args:
+            place: where it lies. references_before: leave out references from this frame of the video on, as far as
+                one remains: the earliest.
         Raises:
             InputError: the shard is missing or damaged.
         """
         try:
             members = dict(self._members(place))
-            return self._decoded(place, members)
+            return self._decoded(place, members, references_before)
         except (tarfile.TarError, OSError, KeyError, ValueError, EOFError, TalkheadError) as error:
             path = shard_path(self._folder, place.shard)
             raise InputError(
@@ -250,7 +253,7 @@ class ShardReader:
             yield entry.name.partition(".")[2], (offset, entry.size)
             offset += -(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
-    def _decoded(self, place: Place, members: Mapping[str, tuple[int, int]]) -> TrainingClip:
+    def _decoded(self, place: Place, members: Mapping[str, tuple[int, int]], before: int | None) -> TrainingClip:
         from safetensors.numpy import load
 
         def content(name: str) -> bytes:
@@ -264,23 +267,22 @@ class ShardReader:
         features = load(content("features.safetensors")) if "features.safetensors" in members else {}
         has_masks = "frame.000.mask.png" in members
 
-        def pictures(word: str, count: int, suffix: str) -> Pictures:
-            places = [members[f"{word}.{number:03d}.{suffix}"] for number in range(count)]
+        def pictures(word: str, numbers: Sequence[int], suffix: str) -> Pictures:
+            places = [members[f"{word}.{number:03d}.{suffix}"] for number in numbers]
             return Pictures([_Later(self, place.shard, *at) for at in places])
 
-        n_references = len(at_references)
-        looks = pictures("reference", n_references, kind)
-        masks = pictures("reference", n_references, "mask.png") if has_masks else None
+        frames, kept = range(len(coeffs)), _kept(about["references"], before)
+        masks = pictures("reference", kept, "mask.png") if has_masks else None
         return TrainingClip(
             name=about["name"],
             person=about["person"],
             start=about["start"],
-            images=pictures("frame", len(coeffs), kind),
-            masks=pictures("frame", len(coeffs), "mask.png") if has_masks else (),
+            images=pictures("frame", frames, kind),
+            masks=pictures("frame", frames, "mask.png") if has_masks else (),
             coeffs=coeffs,
             sound=_samples(content("sound.wav")) if "sound.wav" in members else None,
             features=features,
-            references=References(looks, masks, at_references),
+            references=References(pictures("reference", kept, kind), masks, at_references.at(np.array(kept))),
         )
 
 
@@ -349,6 +351,12 @@ class _Later:
         if pixels is None:
             raise InputError(f"a picture of shard {self.shard} is damaged (byte {self.offset})")
         return np.ascontiguousarray(pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+
+
+def _kept(numbers: Sequence[int], before: int | None) -> list[int]:
+    """Which references count, by their frames in the video."""
+    found = [i for i, number in enumerate(numbers) if before is None or number < before]
+    return found or [int(np.argmin(numbers))]
 
 
 def _samples(data: bytes) -> npt.NDArray[np.int16]:

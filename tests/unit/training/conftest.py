@@ -41,7 +41,7 @@ def sample_of(video: int, start: int, n_frames: int, *, masks: bool = True) -> l
         return Stored(picture=encode_picture(picture_of(video, frame), "png", 0), mask=mask)
 
     frames = [stored(start + i) for i in range(n_frames)]
-    about = {"name": f"video{video}", "person": f"p{video % 2}", "start": start, "picture": "png"}
+    about = {"name": f"video{video}", "person": f"p{video % 2}", "start": start, "picture": "png", "references": [0, 1]}
     sound = np.full(n_frames * 640, video, np.int16)
     features = {"toy": np.full((n_frames, 2), video, np.float32)}
     references = [stored(0), stored(1)]

@@ -84,14 +84,16 @@ def _continued(flow: F32, known: npt.NDArray[np.bool_]) -> F32:
     # A face of less than a cell has its densest cells instead.
     fixed = fixed if fixed.any() else share >= share.max()
     coarse = np.where(fixed[..., None], mean / np.maximum(share, 1e-6)[..., None], 0).astype(np.float64)
-    solved = _laplace(coarse, fixed)
+    rim = np.ones_like(fixed)
+    rim[1:-1, 1:-1] = False
+    solved = _laplace(coarse, fixed | rim)
     return np.asarray(
         cv2.resize(solved.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), np.float32
     )
 
 
 def _laplace(values: F64, fixed: npt.NDArray[np.bool_]) -> F64:
-    """Values (n, n, 2) that are smooth between those that are fixed and a border of zeros around the grid.
+    """Values (n, n, 2) that are smooth between those that are fixed (n, n), to which the outermost cells belong.
 
     Every free cell is the mean of its four neighbours; the sparse system is solved directly.
     """
@@ -110,7 +112,7 @@ def _laplace(values: F64, fixed: npt.NDArray[np.bool_]) -> F64:
 
 @functools.lru_cache(maxsize=2)
 def _mean_of_neighbours(n: int) -> Any:
-    """The five-point Laplace operator of an n x n grid in a frame of zeros, sparse (n^2, n^2)."""
+    """Four times each cell of an n x n grid minus its neighbours, sparse (n^2, n^2)."""
     from scipy.sparse import diags, identity, kron
 
     line = diags([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], [-1, 0, 1])

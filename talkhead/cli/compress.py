@@ -65,7 +65,7 @@ def command(
     face: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FACE]", help="Photo to be moved, instead of the video's most suitable frame.", show_default=False
+            metavar="FACE", help="Photo to be moved, instead of the video's most suitable frame.", show_default=False
         ),
     ] = None,
     output: Annotated[

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from talkhead.coeffs.codec import Track, chunks, reference_of, widths_of
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import require_space
-from talkhead.coeffs.retarget import retarget
+from talkhead.coeffs.layout import MAYBE_RELATIVE
+from talkhead.coeffs.retarget import is_same_person, retarget
 from talkhead.coeffs.stream import SoundFile, StreamInfo, StreamReader, write_stream
 from talkhead.errors import CoeffFileError, CompressedStreamError, FaceNotFoundError, UsageError
 from talkhead.files import atomic_output, check_output
@@ -239,7 +240,10 @@ class _Task:
         )
 
     def _of_photo(self, coeffs: Coeffs, face: Photo, face_choice: str | int | PathLike) -> _Subject:
-        """Motion and the photo that it shall move; motion of another picture's size counts by its changes only."""
+        """Motion and the photo that it shall move: as it is where it was measured in the photo's own place.
+
+        Else it is laid on the photo as `reenact` does: of the same person the very expression, of others the changes.
+        """
         from talkhead.media.image import over_white
 
         source = open_source(face, face_choice)
@@ -247,9 +251,12 @@ class _Task:
         require_space(coeffs, own.space, "the motion")
         image = source.image if source.alpha is None else over_white(source.image, source.alpha)
         height, width = image.shape[:2]
-        absolute = {"trans", "scale"} & coeffs.tensors().keys() - coeffs.relative
-        if absolute and coeffs.size is not None and tuple(coeffs.size) != (width, height):
-            coeffs = retarget(coeffs, source=own, mode="absolute", space=_model().space)
+        space = _model().space
+        is_own = tuple(coeffs.size if coeffs.size is not None else ()) == (width, height)
+        if MAYBE_RELATIVE & coeffs.tensors().keys() - coeffs.relative and not (
+            is_own and is_same_person(coeffs, own, space)
+        ):
+            coeffs = retarget(coeffs, source=own, mode="auto", space=space)
         # An expression is of somebody; a head that only turns is of nobody, and can be so in any space.
         identity = own.id if coeffs.id is None and coeffs.exp is not None else coeffs.id
         coeffs = coeffs.replace(size=own.size, space=own.space, id=identity)

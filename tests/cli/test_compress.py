@@ -340,3 +340,20 @@ def test_learned_systems_draw_streams_too(run_cli, tmp_path, face, motion, tiny_
     result = run_cli("decompress", stream, "-o", out, "--system", "sadtalker", "--frame", "3", "--framing", "crop")
     assert result.code == 0, result.stderr
     assert result.stdout.endswith(", sadtalker\n") and out.exists()
+
+
+def test_one_of_two_people_is_moved_as_another_person_moves(tmp_path, measured, media):
+    """Of somebody else only the changes count; the decoder finds the very face that was chosen."""
+    from talkhead.face.mesh import choose_face
+    from talkhead.pipelines.decompress import open_stream
+
+    photo = media / "faces" / "two_people.jpg"
+    with Image.open(photo) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    for index in (0, 1):
+        path = tmp_path / f"{index}.thc"
+        talkhead.compress(measured, path, face=photo, face_choice=index)
+        with open_stream(path, name="two") as found:
+            wanted = choose_face(pixels, index)
+            assert np.abs(np.array(found.source.landmarks.bbox) - wanted.bbox).max() < 0.1 * wanted.eye_distance
+            assert {"exp", "rot", "trans", "scale"} <= found.coeffs.relative

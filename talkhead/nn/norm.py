@@ -23,8 +23,8 @@ class InstanceNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(nn.init.ones_(torch.empty(channels)))
+        self.bias = nn.Parameter(nn.init.zeros_(torch.empty(channels)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) both."""

@@ -29,8 +29,9 @@ class SpectralConv2d(nn.Conv2d):
         super().__init__(*args, **options)
         assert self.padding_mode == "zeros", self.padding_mode
         n_out, n_rest = self.weight.shape[0], self.weight[0].numel()
-        self.register_buffer("u", functional.normalize(torch.randn(n_out), dim=0, eps=_EPS))
-        self.register_buffer("v", functional.normalize(torch.randn(n_rest), dim=0, eps=_EPS))
+        # Of length 1 in the mean, soon exactly. Not `randn`, which takes seconds on the meta device.
+        for name, n in (("u", n_out), ("v", n_rest)):
+            self.register_buffer(name, nn.init.uniform_(torch.empty(n), -((3 / n) ** 0.5), (3 / n) ** 0.5))
 
     def normalised_weight(self) -> Tensor:
         """The weight that is convolved with, (out, in / groups, kh, kw)."""

@@ -32,9 +32,10 @@ def made(config=TINY, seed=0):
 
 
 def inputs(n=2, side=SIDE, seed=1):
-    """Stack, reference PNCC, reference, sound."""
+    """Stack, reference PNCC, reference, sound; pictures are smooth, as a flow multiplies its rounding by their slope."""
     g = torch.Generator().manual_seed(seed)
-    drawn = [torch.rand(n, c, side, side, generator=g) for c in (9, 3, 3)]
+    drawn = [torch.rand(n, c, 6, 6, generator=g) for c in (9, 3, 3)]
+    drawn = [torch.nn.functional.interpolate(some, (side, side), mode="bicubic").clamp(0, 1) for some in drawn]
     return drawn[0], drawn[1], drawn[2] * 2 - 1, torch.randn(n, 300, generator=g)
 
 

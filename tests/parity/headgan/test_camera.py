@@ -167,7 +167,7 @@ def test_smoothing(golden, assert_close, width):
 )
 def test_adaptation(golden, assert_close, tag, driver, reference, config):
     recorded = golden("camera")
-    given = [(recorded[f"adapt.{name}.s"], recorded[f"adapt.{name}.t"]) for name in (driver, reference)]
-    scale, shift = adapt_scale_and_shift(*given, config)
+    driving, source = ((recorded[f"adapt.{name}.s"], recorded[f"adapt.{name}.t"]) for name in (driver, reference))
+    scale, shift = adapt_scale_and_shift(driving, source, config)
     assert_close(scale, recorded[f"adapt.{tag}.out_s"], 1e-3)
     assert_close(shift, recorded[f"adapt.{tag}.out_t"], 1e-3)

@@ -9,7 +9,6 @@ import torch
 from talkhead.face3d.references import diverse_poses, middle
 from talkhead.systems.headgan.crop import MAX_MOTION_DATA, filled, moves_too_far, published_crop
 from talkhead.systems.headgan.model_discriminators import mouths_of
-from talkhead.systems.headgan.painters import to_uint8 as painted
 from talkhead.systems.headgan.pictures import foreground, inside, mouth_centres, to_uint8, union
 from talkhead.systems.headgan.sketch import draw_sketch
 
@@ -80,4 +79,3 @@ def test_whole_numbers(golden):
     values = torch.from_numpy(recorded["to_uint8.in"])
     np.testing.assert_array_equal(to_uint8(values), recorded["to_uint8.signed"])
     np.testing.assert_array_equal(to_uint8(values, signed=False), recorded["to_uint8.unit"])
-    np.testing.assert_array_equal(painted(values[None, None, None])[0, 0, :, 0], recorded["to_uint8.signed"])

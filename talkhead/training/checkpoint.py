@@ -71,14 +71,7 @@ def load_state(folder: Path, state: State) -> State:
     Raises:
         InputError: the checkpoint is damaged, or of other networks or groups.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        found = load_file(folder / NETWORKS)
-        rest = torch.load(folder / STATE, weights_only=True, map_location="cpu")
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{folder} cannot be read: {error}") from error
+    found, rest = _read(folder)
     wanted = _tensors(state)
     different = sorted(found.keys() ^ wanted.keys()) or [k for k in wanted if wanted[k].shape != found[k].shape]
     if different or rest["optimisers"].keys() != state.optimisers.keys():
@@ -99,6 +92,22 @@ def load_state(folder: Path, state: State) -> State:
         noise=rest["noise"],
         best=rest["best"],
     )
+
+
+def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    from safetensors.torch import load_file
+
+    name = NETWORKS
+    try:
+        tensors = load_file(folder / NETWORKS)
+        name = STATE
+        return tensors, torch.load(folder / STATE, weights_only=True, map_location="cpu")
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - both raise what their many readers raise
+        # PyTorch's own words speak of settings that would run code of the file.
+        hint = f"remove {folder.name}; the checkpoint before it is taken then"
+        raise InputError(f"{folder / name} is missing or damaged", hint=hint) from error
 
 
 def all_checkpoints(run: Path) -> list[Path]:

@@ -124,7 +124,9 @@ class Trainer:
             asked = stack.enter_context(_deferred_signals())
             while self.step < config.steps:
                 values = self._step([self._moved(next(batches)) for _ in range(config.accumulate)], bool(asked))
-                ends = bool(values.pop("stop")) or self.step == config.steps
+                # Several processes end after the same step: that in which all know that one was asked.
+                stops = bool(values.pop("stop")) or (bool(asked) and self.fabric.world_size == 1)
+                ends = stops or self.step == config.steps
                 if written is not None:
                     self._report(written, values, time.monotonic() - started, held, shown, ends)
                 if ends or _is_due(self.step, config.save_every):
@@ -141,7 +143,7 @@ class Trainer:
     def _step(self, batches: Sequence[Batch], is_asked: bool) -> Values:
         """One step: every group moves once for each time that the system names it."""
         factor = rate_factor(self.step, self.config)
-        values: Values = {"rate": factor, "stop": float(is_asked and self.fabric.world_size == 1)}
+        values: Values = {"rate": factor, "stop": 0.0}
         parts = [self.spec.steps(batch, self.step) for batch in batches]
         while True:
             found = self._gathered(parts)

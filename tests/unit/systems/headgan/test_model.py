@@ -32,7 +32,7 @@ def made(config=TINY, seed=0):
 
 
 def inputs(n=2, side=SIDE, seed=1):
-    """Stack, reference PNCC, reference, sound; pictures are smooth, as a flow multiplies its rounding by their slope."""
+    """Stack, reference PNCC, reference, sound; smooth pictures, since a flow multiplies its rounding by their slope."""
     g = torch.Generator().manual_seed(seed)
     drawn = [torch.rand(n, c, 6, 6, generator=g) for c in (9, 3, 3)]
     drawn = [torch.nn.functional.interpolate(some, (side, side), mode="bicubic").clamp(0, 1) for some in drawn]

@@ -1,4 +1,4 @@
-"""Stand-in weights of SadTalker: files of the published layout with deterministic random numbers (tests/recipe.py).
+"""Stand-in weights: files of the published layout with deterministic random numbers (tests/recipe.py).
 
 They prove that everything runs, and how fast; what they draw means nothing. With `--tiny` the networks are small.
 
@@ -11,6 +11,7 @@ They prove that everything runs, and how fast; what they draw means nothing. Wit
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import re
@@ -23,6 +24,9 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from talkhead.systems.headgan import config as headgan_config
+from talkhead.systems.headgan.convert import generator_keys
+from talkhead.systems.headgan.model import Generator
 from talkhead.systems.sadtalker import load_motion, load_renderer
 from talkhead.systems.sadtalker.config import (
     AudioConfig,
@@ -45,6 +49,7 @@ from tests.recipe import build_network
 
 REPO = Path(__file__).resolve().parents[1]
 RECORDS = REPO / "tests" / "golden" / "sadtalker" / "state_dicts.json"
+HEADGAN_RECORDS = REPO / "tests" / "golden" / "headgan" / "state_dicts.json"
 MANIFEST = "weights_manifest.yaml"
 CHECKPOINTS = ("SadTalker_V0.0.2_256.safetensors", "SadTalker_V0.0.2_512.safetensors")
 ARCHIVES = {"mapping_00109-model.pth.tar": "mapping_full", "mapping_00229-model.pth.tar": "mapping_crop"}
@@ -68,6 +73,12 @@ TINY = NetworkConfig(
         spade_hidden=8,
     ),
 )
+TINY_HEADGAN = dataclasses.replace(headgan_config.RELEASE, width_mult=1 / 16, spade_hidden=8)
+# File -> record of the published names, and whether that network hears.
+HEADGAN_FILES = {
+    "latest_net_G.pth": ("generator", True),
+    "latest_net_G_noaudio.pth": ("generator_noaudio", False),
+}
 
 Rename = Sequence[tuple[str, str]]
 # Record of the published names -> how our loader renames them, and the network in other sizes.
@@ -94,6 +105,21 @@ def tensors_of(network: str, config: NetworkConfig | None = None, salt: str = ""
     return {key: torch.from_numpy(value.copy()) for key, value in build_network(record, salt).items()}
 
 
+def headgan_tensors(record: str, config: headgan_config.NetworkConfig | None = None) -> dict[str, Tensor]:
+    """Stand-in tensors of one of HeadGAN's generators by published key.
+
+    Args:
+        record: of the recorded key lists. config: other sizes than the published ones.
+    """
+    found = json.loads(HEADGAN_RECORDS.read_text())["networks"][record]
+    if config is not None:
+        with torch.device("meta"):
+            shapes = {key: list(value.shape) for key, value in Generator(config).state_dict().items()}
+        ours = generator_keys(config)
+        found["entries"] = [[key, shapes[ours[key]], dtype, kind] for key, _, dtype, kind in found["entries"]]
+    return {key: torch.from_numpy(value.copy()) for key, value in build_network(found).items()}
+
+
 def _resized(entries: list[list[Any]], prefix: str, network: str, config: NetworkConfig) -> list[list[Any]]:
     """The published entries with the shapes of a network of other sizes; what such a network lacks is left out."""
     rename, make = NETWORKS[network]
@@ -111,7 +137,7 @@ def _resized(entries: list[list[Any]], prefix: str, network: str, config: Networ
 
 
 def write(folder: Path, *, tiny: bool = False) -> Path:
-    """Write all files of the system and a manifest that describes them.
+    """Write the files of all learned systems and a manifest that describes them.
 
     Args:
         folder: where to; `files/` holds the weights. tiny: small networks instead of the published sizes.
@@ -128,6 +154,9 @@ def write(folder: Path, *, tiny: bool = False) -> Path:
         save_file(whole, files / name, {"about": name} | (config_metadata(TINY) if tiny else {}))
     for name, network in ARCHIVES.items():
         torch.save({"mapping": tensors_of(network, config), "epoch": 0}, files / name)
+    for name, (record, hears) in HEADGAN_FILES.items():
+        sizes = dataclasses.replace(TINY_HEADGAN, audio=hears) if tiny else None
+        torch.save(headgan_tensors(record, sizes), files / name)
     manifest = yaml.safe_load(manifest_path().read_text())
     manifest["files"] = [
         dict(entry, **_described(file)) for entry in manifest["files"] if (file := files / entry["filename"]).is_file()

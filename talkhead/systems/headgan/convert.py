@@ -30,6 +30,7 @@ CONFIG_KEY, SIDE_KEY, SCALE_KEY = "talkhead.headgan", "talkhead.headgan.side", "
 
 N_DISCRIMINATORS, N_DISCRIMINATOR_LAYERS = 2, 5  # of the published ones: scales, and convolutions of each
 
+_SHARED = "rendering_network.cond_dec.0.norm_0.mlp_shared.0.weight"
 _Pairs = Iterator[tuple[str, str]]
 
 
@@ -103,20 +104,28 @@ def to_published(tensors: Mapping[str, Tensor], config: NetworkConfig) -> dict[s
     return renamed(tensors, backwards, name="HeadGAN's generator")
 
 
-def published_config(keys: Mapping[str, object]) -> NetworkConfig:
-    """Which published generator some keys belong to: with or without flow, mask and sound.
+def published_config(tensors: Mapping[str, Tensor]) -> NetworkConfig:
+    """Which generator some tensors of the published code belong to: with or without flow, mask and sound, how wide.
 
     Raises:
         WeightsError: none of them.
     """
-    if not any(key.startswith("rendering_network.") for key in keys):
-        raise WeightsError("it is no checkpoint of HeadGAN: nothing begins with rendering_network.")
-    return dataclasses.replace(
-        RELEASE,
-        flow=any(key.startswith("flow_network.") for key in keys),
-        flow_mask=any(key.startswith("flow_network.dec_mask.") for key in keys),
-        audio=any(key.startswith("rendering_network.cond_dec_audio.") for key in keys),
-    )
+    head, shared = tensors.get("rendering_network.conv_img.1.weight"), tensors.get(_SHARED)
+    if head is None or shared is None or head.ndim != 4:
+        raise WeightsError("it is no checkpoint of HeadGAN: it has no rendering network")
+    heard = tensors.get("rendering_network.cond_dec_audio.0.norm1.fc.weight")
+    try:
+        return dataclasses.replace(
+            RELEASE,
+            width_mult=head.shape[1] / RELEASE.widths[0],
+            spade_hidden=len(shared),
+            flow=any(key.startswith("flow_network.") for key in tensors),
+            flow_mask=any(key.startswith("flow_network.dec_mask.") for key in tensors),
+            audio=heard is not None,
+            n_audio=RELEASE.n_audio if heard is None else heard.shape[-1],
+        )
+    except InputError as error:
+        raise WeightsError(f"it is no checkpoint of HeadGAN: {error.message}") from error
 
 
 def checkpoint_metadata(
@@ -178,6 +187,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise WeightsError(f"{path}: {error.message}", hint=error.hint) from error
     except (InputError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: what it says of its networks cannot be read: {error}") from error
+
+
+def is_published(path: Path) -> bool:
+    """Whether a checkpoint is one of the release's, which hears sound in its own way; False if it is unreadable."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return CONFIG_KEY not in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_generator(path: Path, device: str = "cpu", dtype: str = "float32") -> Generator:

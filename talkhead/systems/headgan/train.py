@@ -365,7 +365,7 @@ def _perceptual(config: TrainConfig, weights: Weights | None) -> PerceptualLoss 
     if weights is None:
         raise WeightsError(
             "the perceptual loss needs the published weights of vgg19",
-            hint="`talkhead weights pull headgan`, or vgg: random or none in the recipe",
+            hint="`talkhead weights pull headgan-train`, or vgg: random or none in the recipe",
         )
     return PerceptualLoss.published(read_tensors(weights(VGG_ENTRY))[0], about)
 

@@ -11,9 +11,6 @@ import numpy.typing as npt
 from talkhead.errors import ShapeError, UsageError
 from talkhead.face.landmarks import Landmarks
 
-HEAD_MARGIN = 100 / 156
-"""How much longer the side of HeadGAN's crops is than the face's box is high (published code)."""
-
 # Beyond this reduction the crop is already an average of 36 pixels per sample; finer filtering only costs time.
 MAX_OVERSAMPLING = 6
 

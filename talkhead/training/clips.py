@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import inspect
 import json
 import logging
 from collections import Counter
@@ -294,20 +293,13 @@ class _Made:
 
 
 def build_listener(name: str, device: str = "cpu") -> Listener:
-    """The listener of a system.
+    """The listener of a system as its networks learn it, whatever published ones hear.
 
     Raises:
         UsageError: there is no such system, or it does not listen.
     """
     info = listening_system(name)
-    builder = importlib.import_module(info.module).build_listen
-    options: dict[str, Any] = {"device": device}
-    accepted = inspect.signature(builder).parameters
-    if "weights" in accepted:
-        from talkhead.weights.catalogue import Door
-
-        options["weights"] = Door()
-    made: Listener = builder(**{key: value for key, value in options.items() if key in accepted})
+    made: Listener = importlib.import_module(info.module).build_listen(device=device)
     return made
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from talkhead.errors import UsageError
-from talkhead.face.crop import HEAD_MARGIN
+from talkhead.face import HEAD_MARGIN
 
 FPS = 25.0
 SAMPLE_RATE = 16_000

@@ -17,6 +17,7 @@ from talkhead.errors import EnvironmentProblem, InputError, WeightsError
 
 COMMANDS = (
     *("animate", "reenact", "render", "extract", "audio2coeff", "pose", "edit", "frontalize"),
+    *("compress", "decompress", "prepare", "train", "eval"),
     *("inspect", "systems", "doctor", "verify", "weights"),
 )
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.errors import FaceNotFoundError, ShapeError
-from talkhead.face.crop import HEAD_MARGIN
+from talkhead.face import HEAD_MARGIN
 
 U8 = npt.NDArray[np.uint8]
 F64 = npt.NDArray[np.float64]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.layout import space_family
 from talkhead.errors import CoeffFileError, InputError
-from talkhead.face.crop import HEAD_MARGIN, fixed_crop
+from talkhead.face import HEAD_MARGIN
+from talkhead.face.crop import fixed_crop
 from talkhead.face.framing import Box, brought_to, cut_box, on_white
 from talkhead.face.seam import Seam, feather_mask
 from talkhead.face3d.fit import fit_photo

@@ -46,11 +46,15 @@ def build_render(
     return prepare
 
 
-def build_listen(device: str = "auto") -> Listener:
-    """Speech -> the 300 values a frame that the networks hear."""
+def build_listen(
+    device: str = "auto", weights: Weights | None = None, checkpoint: str | Path | None = None
+) -> Listener:
+    """Speech -> the 300 values a frame that the networks hear; those of the release hear in their own way."""
+    from talkhead.systems.headgan.convert import is_published
     from talkhead.systems.headgan.features import HeadGanListener
 
-    return HeadGanListener()
+    has_file = checkpoint not in (None, WARP, PNCC) or (checkpoint is None and weights is not None)
+    return HeadGanListener(compat=has_file and is_published(_file(weights, checkpoint)))
 
 
 def build_train(config: TrainConfig, device: str = "cpu", weights: Weights | None = None) -> TrainSpec:
@@ -75,12 +79,12 @@ def _painter(weights: Weights, checkpoint: str | Path | None, device: str, dtype
     return NetworkPainter(loaded.generator, model, loaded.side, scale=loaded.audio_scale, device=device)
 
 
-def _file(weights: Weights, checkpoint: str | Path | None) -> Path:
+def _file(weights: Weights | None, checkpoint: str | Path | None) -> Path:
     """The checkpoint: the user's own, else a published one that is here."""
     if checkpoint is not None:
         return Path(checkpoint)
-    here = next((name for name in PUBLISHED if weights.has(name)), None)
-    if here is None:
+    here = None if weights is None else next((name for name in PUBLISHED if weights.has(name)), None)
+    if weights is None or here is None:
         raise WeightsError(
             "headgan has no weights here",
             hint="--checkpoint FILE names what `talkhead train headgan` wrote (`--checkpoint warp` needs none and only"

@@ -128,6 +128,7 @@ def test_processes_and_accumulation_share_out_the_same_examples():
     assert first(1, 3, 2, 2, 1, 2) == [[26, 27]]
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(make_set):
     folder = make_set()
     found = []

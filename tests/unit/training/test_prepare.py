@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
@@ -241,3 +243,34 @@ def test_two_processes_make_the_same_samples(film, face_film, tmp_path):
         return {outcome.key: read(outcome.shard, outcome.begin, outcome.n_bytes) for outcome in found.kept}
 
     assert by_video(one) == by_video(two)
+
+
+class PoolOfOne:
+    """Stands in for a pool of processes: a video named `bad` ends the process, and everything in the pool with it."""
+
+    def __init__(self, jobs, context, start, words):
+        self.is_broken = False
+        self.preparer = clips.VideoPreparer(*words)
+
+    def submit(self, do, video):
+        future = Future()
+        self.is_broken |= video.path.name == "bad.mp4"
+        if self.is_broken:
+            future.set_exception(BrokenProcessPool("gone"))
+        else:
+            future.set_result(self.preparer.prepare(video))
+        return future
+
+    def shutdown(self, wait=True, cancel_futures=False):
+        pass
+
+
+def test_a_video_that_ends_its_process_costs_no_other(face_film, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "ProcessPoolExecutor", PoolOfOne)
+    names = ("a.mp4", "bad.mp4", "b.mp4")
+    for name in names:
+        (tmp_path / "films").mkdir(exist_ok=True)
+        (tmp_path / "films" / name).write_bytes(face_film.read_bytes())
+    found = prepare([tmp_path / "films" / name for name in names], tmp_path / "set", config=CONFIG, jobs=2)
+    became = {outcome.path.rpartition("/")[2]: outcome.reason for outcome in found.outcomes}
+    assert became == {"a.mp4": "", "bad.mp4": "crashed", "b.mp4": ""}

@@ -235,6 +235,7 @@ def test_half_precision_layers(make_set, tmp_path):
     assert weights(tmp_path / "run")["painter.0.weight"].dtype == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [2])
 def test_two_processes_are_one_with_twice_the_batch(make_set, tmp_path, world):
     folder = make_set()

@@ -253,7 +253,7 @@ class PoolOfOne:
         self.preparer = clips.VideoPreparer(*words)
 
     def submit(self, do, video):
-        future = Future()
+        future: Future[clips.Outcome] = Future()
         self.is_broken |= video.path.name == "bad.mp4"
         if self.is_broken:
             future.set_exception(BrokenProcessPool("gone"))

@@ -1,6 +1,6 @@
 """Adaptive instance normalisation (Huang and Belongie 2017): a vector tells each channel how to be scaled and moved.
 
-User: HeadGAN, whose vector is what is heard (appendix B, table 5).
+User: HeadGAN, whose vector is what is heard (appendix C, table 5).
 """
 
 from __future__ import annotations

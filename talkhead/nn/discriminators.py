@@ -1,6 +1,6 @@
 """Discriminators that judge patches of a picture, at several scales (Isola et al. 2017; Wang et al. 2018).
 
-Users: HeadGAN (layout `spade`, section 3.2), rhythmic and pir (layout `pix2pixhd`).
+Users: HeadGAN (layout `spade`, appendix C.2), rhythmic and pir (layout `pix2pixhd`).
 """
 
 from __future__ import annotations

@@ -75,4 +75,4 @@ def _judged(score: Tensor, kind: Adversarial, *, real: bool) -> Tensor:
 
 
 def _over_scales(maps: Maps, term: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.stack([term(scale[-1]) for scale in maps]).mean()
+    return torch.stack([term(scale[-1].float()) for scale in maps]).mean()

@@ -1,6 +1,6 @@
 """Spatially adaptive normalisation (Park et al. 2019, "SPADE"): a picture tells each place how to be scaled and moved.
 
-Users: HeadGAN (instance norm, appendix B), the few-shot generators of vid2vid's family (batch norm, dynamic weights).
+Users: HeadGAN (instance norm, appendix C), the few-shot generators of vid2vid's family (batch norm, dynamic weights).
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from talkhead.errors import InputError
 
 FPS = 25.0  # of every network
 N_PNCC = 3  # channels of a drawn face
-N_STACK = 3  # frames the networks see at once: t-2, t-1, t (section 3.2, k = 2)
-N_AUDIO = 300  # values of a frame's sound (section 3.1)
+N_STACK = 3  # frames the networks see at once: t-2, t-1, t (section 3.3, k = 2)
+N_AUDIO = 300  # values of a frame's sound (section 3.2)
 N_LOW = 84  # of them: loudness, spectrum and the like; the others are characters
-SIDE = 256  # pixels of a picture (section 4.2)
-MOUTH_SIDE = 64  # pixels of a picture of 256 (appendix B)
+SIDE = 256  # pixels of a picture (section 4.1)
+MOUTH_SIDE = 64  # pixels, of a picture of 256 (release)
 
 _WIDTHS = (32, 128, 512)  # tables 4 and 5
 
@@ -28,13 +28,13 @@ Vgg = Literal["published", "random", "none"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """The generator: dense flow network F and rendering network R (appendix B, tables 4 and 5).
+    """The generator: dense flow network F and rendering network R (appendix C, tables 4 and 5).
 
     Attributes:
         width_mult: factor of all channels but SPADE's hidden ones. spade_hidden: channels between a condition and its
             gamma, beta (256 in the release; the paper is silent). audio: whether R hears; without, its AdaIN blocks
             are left out. n_audio: values per frame. flow: whether F bends what it encodes; without, it is the ablation
-            of section 5.4. flow_mask: a second head of F that says where the flow counts (release). spade_residual:
+            of section 4.4. flow_mask: a second head of F that says where the flow counts (release). spade_residual:
             whether SPADE blocks add their input, as the release does and the paper's figure does not. condition: what
             is drawn of the face, PNCC or (ablation) the edges between 68 landmarks; three channels either way.
     Raises:
@@ -82,7 +82,7 @@ RELEASE = NetworkConfig(flow_mask=True)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossWeights:
-    """Factors of the terms (appendix A, equation 8); the paper's, and the release's where it says nothing.
+    """Factors of the terms (appendix B, equation 8); the paper's, and the release's where it says nothing.
 
     Attributes:
         gan, gan_mouth: of the two discriminators' judgement of what is drawn. fm: feature matching, both. l1, vgg: of
@@ -103,7 +103,7 @@ class LossWeights:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """How HeadGAN learns (section 4.2, appendix A): the system's part of a training recipe.
+    """How HeadGAN learns (section 4.1, appendix B): the system's part of a training recipe.
 
     Attributes:
         network: the generator. losses: factors of the terms. side: of the pictures, pixels, a multiple of 4; frames of
@@ -160,7 +160,7 @@ class TrainConfig:
 
 
 def mouth_side(side: int) -> int:
-    """Side of the square around the mouth in pictures of a side, pixels (64 of 256, appendix B)."""
+    """Side of the square around the mouth in pictures of a side, pixels (64 of 256 in the release)."""
     return MOUTH_SIDE // 2 * side // SIDE * 2  # even: a centre has as much to its left as to its right
 
 

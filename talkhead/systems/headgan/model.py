@@ -1,4 +1,4 @@
-"""HeadGAN's generator: a source picture, drawn faces and sound to a frame (section 3.2, equation 2)."""
+"""HeadGAN's generator: a source picture, drawn faces and sound to a frame (section 3.3, equation 2)."""
 
 from __future__ import annotations
 

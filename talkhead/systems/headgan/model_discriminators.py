@@ -1,4 +1,4 @@
-"""HeadGAN's discriminators: D sees a frame with its drawn face, D_m the mouth with what is heard (section 3.2)."""
+"""HeadGAN's discriminators: D sees a frame with its drawn face, D_m the mouth with the sound (section 3.3; C.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoder of both of HeadGAN's networks, and the dense flow network F (section 3.2; appendix B, table 4)."""
+"""The encoder of both of HeadGAN's networks, and the dense flow network F (section 3.3; appendix C, table 4)."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Head(nn.Module):
 class DenseFlowNetwork(nn.Module):
     """F: from the source picture and its drawn face, and the drawn faces of the driving frames, to a flow (table 4).
 
-    Without `config.flow` only its encoder is there (section 5.4).
+    Without `config.flow` only its encoder is there (section 4.4).
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -164,7 +164,7 @@ def spade_block(channels: int, n_condition: int, config: NetworkConfig) -> Spade
 
 
 def bent(features: Features, flow: Tensor) -> Features:
-    """Features and picture bent by a flow, (B, 2, H, W) pixels: h-bar 1 to 3 and y-bar of section 3.2."""
+    """Features and picture bent by a flow, (B, 2, H, W) pixels: h-bar 1 to 3 and y-bar of section 3.3."""
     half = halved(flow)
     return Features(
         warp(features.h1, flow),

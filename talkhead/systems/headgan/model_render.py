@@ -1,4 +1,4 @@
-"""HeadGAN's rendering network R (section 3.2; appendix B, table 5)."""
+"""HeadGAN's rendering network R (section 3.3; appendix C, table 5)."""
 
 from __future__ import annotations
 

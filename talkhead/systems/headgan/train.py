@@ -1,4 +1,4 @@
-"""How HeadGAN learns: examples of a clip, loss terms of the generator and of both discriminators (appendix A)."""
+"""How HeadGAN learns: examples of a clip, loss terms of the generator and of both discriminators (appendix B)."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class HeadGanTraining:
         return self._vgg is not None and self._vgg.is_random
 
     def optimiser(self, group: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        """Adam, the same for all networks (section 4.2)."""
+        """Adam, the same for all networks (section 4.1)."""
         betas = (self.config.beta1, self.config.beta2)
         return torch.optim.Adam(parameters, lr=self.config.learning_rate, betas=betas)
 
@@ -259,8 +259,8 @@ class HeadGanTraining:
         n = len(image)
         losses = {}
         for name, found in (("d", maps), ("d_mouth", mouths)):
-            losses[f"{name}_real"] = real_loss([[scale[-1][:n].float()] for scale in found])
-            losses[f"{name}_made"] = made_loss([[scale[-1][n:].float()] for scale in found])
+            losses[f"{name}_real"] = real_loss([[scale[-1][:n]] for scale in found])
+            losses[f"{name}_made"] = made_loss([[scale[-1][n:]] for scale in found])
         factors = {name: self.config.losses.mouth if "mouth" in name else 1.0 for name in losses}
         return TrainStep.of(losses, factors)
 

@@ -24,6 +24,8 @@ RATE = 25.0
 SMOOTHING, TOLERANCE = 5.0, 3.0
 """Frames: of the Gaussian over the speed, and how far apart beats may be. Bailando's numbers, here at `RATE`."""
 DEFINITION = "beat_align/25fps-s5-t3"
+STILL_DEG = 0.1
+"""A head whose angles spread less does not move: a frozen frame is read to some hundredths of a degree."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +112,10 @@ def beat_measurements(
     found = np.isfinite(np.asarray(angles)).all(-1)
     heard = np.asarray(onsets_s) * RATE
     heard = heard[heard < len(angles)]
-    aligned = beat_align(_bridged(np.asarray(angles, np.float64), found), heard)
+    moved = _bridged(np.asarray(angles, np.float64), found)
+    if not len(moved) or moved.std(0).max() < STILL_DEG:
+        moved = np.zeros_like(moved)
+    aligned = beat_align(moved, heard)
     why_not = "no onset in the sound" if not len(heard) else "the head does not move"
     why_not = why_not if found.any() else "no frame shows a face"
     rows = [

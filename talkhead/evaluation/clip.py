@@ -43,6 +43,10 @@ MOMENTS = 4
 """Pictures side by side in a report."""
 SHOWN_POINTS = 1500
 """Of a curve of a report, at most."""
+DIFFERENCE_GAIN = 4
+"""By which the difference of two frames is brightened."""
+_PSNR, _MOUTH = "PSNR, dB", "Distance of mouth landmarks, % of eye distance"
+_OF_BOTH = frozenset({_PSNR, _MOUTH})
 _SHOWN_SIDE, _JPEG_QUALITY = 320, 85
 SYNC_RATE = 25.0
 
@@ -70,11 +74,18 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """A picture of a report: when, seconds, and JPEG files of the generated and the real frame."""
+    """A picture of a report.
+
+    Attributes:
+        time_s: when. generated, real, difference: JPEG files of both frames and of what they differ in, brightened.
+        why: it is shown; empty: one of those spread over the clip.
+    """
 
     time_s: float
     generated: bytes
     real: bytes | None
+    difference: bytes | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +96,8 @@ class ClipResult:
         name, files: which. fps, size, n_frames: as it was judged. rows: of the generated clip. real_rows: the same of
             the real clip against itself; none without one. crop: what was cut of each film, (x0, y0, x1, y1) pixels,
             and in which the face was looked for; None: nothing. curves: by name, for plots: generated and real, at most
-            `SHOWN_POINTS` each, evenly over the clip. moments: pictures. Both only if they were asked for. notes: what
-            a reader should know. seconds: of the work.
+            `SHOWN_POINTS` each, evenly over the clip; those `of_both` have one that compares the two. moments:
+            pictures. Both only if they were asked for. notes: what a reader should know. seconds: of the work.
     """
 
     name: str
@@ -98,6 +109,7 @@ class ClipResult:
     real_rows: tuple[Measurement, ...] = ()
     crop: dict[str, Any] | None = None
     curves: dict[str, tuple[npt.NDArray[np.float64], ...]] = field(default_factory=dict)
+    of_both: frozenset[str] = _OF_BOTH
     moments: tuple[Moment, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -151,6 +163,7 @@ def measure_clip(
     real_meters = meters_of(real_setting, wish.families)[0] if real is not None else []
     sides = (_Sights(), _Sights())
     moments: list[Moment] = []
+    worst = _Worst()
     n = 0
     moving = InStep(films, needs_faces=have_faces(wish.families), keep_faces=wish.keep_faces)
     shown = _picked(judged, wish.protocol) if wish.with_pictures else set()
@@ -167,6 +180,8 @@ def measure_clip(
             pools.add(view)
         if view.number in shown:
             moments.append(_moment(view, judged.fps))
+        if wish.with_pictures and view.real is not None:
+            worst.look(view)
         n += 1
         if advance is not None:
             advance(1)
@@ -182,6 +197,8 @@ def measure_clip(
         lags = [meter.lag for meter in meters if isinstance(meter, MeshMeter) and meter.lag is not None]
         pools.end_clip(lags, units)
     notes = [*films.notes, *moving.notes, *_lost_faces(pair, sides, n, wish)]
+    if worst.view is not None:
+        moments.append(_moment(worst.view, judged.fps, "the frame that differs most"))
     files = {key: str(path) for key in ("generated", "real", "audio", "source") if (path := getattr(pair, key))}
     return ClipResult(
         name=pair.name or pair.generated.stem, files=files, fps=judged.fps, size=judged.size, n_frames=n,
@@ -251,7 +268,8 @@ def _lost_faces(pair: Pair, sides: tuple[_Sights, _Sights], n: int, wish: Wish) 
         return []
     paths = [path for path in (pair.generated, pair.real) if path is not None]
     lost = [(path, side.n_missing) for path, side in zip(paths, sides, strict=False)]
-    return [f"{path.name}: no face in {missing} of {n} frames" for path, missing in lost if missing]
+    notes = [f"{path.name}: no face in {missing} of {n} frames" for path, missing in lost if missing]
+    return list(dict.fromkeys(notes))  # a clip may stand beside itself
 
 
 def _units(pair: Pair, wish: Wish) -> PresenceCounts | None:
@@ -317,9 +335,9 @@ def _curves(meters: list[Meter], real_meters: list[Meter]) -> dict[str, tuple[np
     curves: dict[str, tuple[npt.NDArray[np.floating[Any]], ...]] = {}
     for meter in meters:
         if isinstance(meter, PixelMeter) and len(meter.scores.psnr_curve):
-            curves["PSNR, dB"] = (meter.scores.psnr_curve,)
+            curves[_PSNR] = (meter.scores.psnr_curve,)
         if isinstance(meter, LandmarkMeter) and meter.is_mesh and len(meter.scores.curve):
-            curves["Distance of mouth landmarks, % of eye distance"] = (meter.scores.curve,)
+            curves[_MOUTH] = (meter.scores.curve,)
     sides = [meter.readings for group in (meters, real_meters) for meter in group if isinstance(meter, MeshMeter)]
     read = [side for side in sides if side is not None and side.found.any()]
     if read and read[0] is sides[0]:
@@ -335,11 +353,32 @@ def _picked(judged: Film, protocol: Protocol) -> set[int]:
     return {int((k + 0.5) * n / MOMENTS) for k in range(MOMENTS)}
 
 
-def _moment(view: View, fps: float) -> Moment:
+class _Worst:
+    """The moment whose frames differ most."""
+
+    def __init__(self) -> None:
+        self.view: View | None = None
+        self._apart = 0.0
+
+    def look(self, view: View) -> None:
+        """Take a moment; one pixel of each 4 x 4 is enough to compare them by."""
+        assert view.real is not None
+        apart = float(np.abs(np.subtract(view.frame[::4, ::4], view.real[::4, ::4], dtype=np.int16)).mean())
+        if apart > self._apart:
+            self.view, self._apart = view, apart
+
+
+def _moment(view: View, fps: float, why: str = "") -> Moment:
+    real, difference = view.real, None
+    if real is not None:
+        apart = np.abs(np.subtract(view.frame, real, dtype=np.int16)) * DIFFERENCE_GAIN
+        difference = _jpeg(np.minimum(apart, 255).astype(np.uint8))
     return Moment(
         time_s=view.number / fps,
         generated=_jpeg(view.frame),
-        real=None if view.real is None else _jpeg(view.real),
+        real=None if real is None else _jpeg(real),
+        difference=difference,
+        why=why,
     )
 
 

@@ -16,7 +16,8 @@ class Family:
 
     Attributes:
         name: for `--metric`. rows: names that it may give. what: one line. needs: beside the generated clip.
-        on_request: measured only if it is named. has_faces: whether faces are looked for.
+        on_request: measured only if it is named. has_faces: whether faces are looked for. caution: what a reader of the
+            numbers should know.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Family:
     needs: str = ""
     on_request: bool = False
     has_faces: bool = True
+    caution: str = ""
 
 
 ALWAYS = "frames"
@@ -32,8 +34,22 @@ ALWAYS = "frames"
 
 FAMILIES: tuple[Family, ...] = (
     Family(name="l1", rows=("l1",), what="mean absolute difference, of 255", needs="a real clip", has_faces=False),
-    Family(name="psnr", rows=("psnr", "psnr_pooled"), what="decibels", needs="a real clip", has_faces=False),
-    Family(name="ssim", rows=("ssim",), what="structural similarity", needs="a real clip", has_faces=False),
+    Family(
+        name="psnr",
+        rows=("psnr", "psnr_pooled"),
+        what="decibels",
+        needs="a real clip",
+        has_faces=False,
+        caution="three pixels of shift cost more than two frames of delay",
+    ),
+    Family(
+        name="ssim",
+        rows=("ssim",),
+        what="structural similarity",
+        needs="a real clip",
+        has_faces=False,
+        caution="three pixels of shift cost more than two frames of delay",
+    ),
     Family(
         name="ssim_uniform",
         rows=("ssim_uniform",),
@@ -51,7 +67,13 @@ FAMILIES: tuple[Family, ...] = (
         on_request=True,
         has_faces=False,
     ),
-    Family(name="cpbd", rows=("cpbd",), what="sharpness of edges", has_faces=False),
+    Family(
+        name="cpbd",
+        rows=("cpbd",),
+        what="sharpness of edges",
+        has_faces=False,
+        caution="depends on the size and is not monotonic: a strong blur can score above a weak one",
+    ),
     Family(
         name="fid", rows=("fid",), what="distance of two sets of frames", needs="--manifest; weights", has_faces=False
     ),
@@ -71,7 +93,12 @@ FAMILIES: tuple[Family, ...] = (
         what="same person, by ArcFace",
         needs="weights",
     ),
-    Family(name="shape", rows=("identity_shape~mesh",), what="same person, by the shape of the face alone"),
+    Family(
+        name="shape",
+        rows=("identity_shape~mesh",),
+        what="same person, by the shape of the face alone",
+        caution="tells bone structure, weakly: a companion of CSIM, no replacement",
+    ),
     Family(
         name="lmd",
         rows=(
@@ -105,6 +132,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         what="pauses of the head at onsets of the sound",
         needs="sound",
+        caution="holds next to nothing on speech: read what is above chance, and rank no methods by it",
     ),
     Family(
         name="steadiness",
@@ -132,6 +160,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         what="action units, by OpenFace's files and by our mesh",
         needs="a real clip; --au-csv",
+        caution="the F1 of a unit that is rare in the real clip hangs on single frames",
     ),
     Family(
         name="lip_reading",
@@ -145,6 +174,7 @@ FAMILIES: tuple[Family, ...] = (
         rows=("lag~mouth", "lag_set~mouth"),
         what="how late the picture is, by a linear map",
         needs="4 s with sound",
+        caution="precise to 2 or 3 frames, no substitute for SyncNet's offset",
     ),
     Family(
         name="lag_loudness",
@@ -161,7 +191,13 @@ FAMILIES: tuple[Family, ...] = (
         needs="--work-seconds",
         has_faces=False,
     ),
-    Family(name="lse", rows=("lse_d", "lse_c", "av_conf"), what="lips and sound, by SyncNet", needs="sound; weights"),
+    Family(
+        name="lse",
+        rows=("lse_d", "lse_c", "av_conf"),
+        what="lips and sound, by SyncNet",
+        needs="sound; weights",
+        caution="real video has an LSE-C of about 8, which generators trained on SyncNet exceed: more is not more real",
+    ),
     Family(
         name="lse_whole",
         rows=("lse_d_whole", "lse_c_whole", "av_conf_whole"),
@@ -177,6 +213,23 @@ FAMILIES: tuple[Family, ...] = (
 """In the order of tables."""
 
 NAMES = tuple(family.name for family in FAMILIES)
+
+
+_LOWER = {"l1", "lpips", "lpips_vgg", "fid", "fvd", "lmd", "lmd_eye", "lmd_raw", "lmd_face", "ard", "geodesic", "au_h",
+          "lse_d", "lse_d_whole", "rtf"}  # fmt: skip
+_HIGHER = {"psnr", "psnr_pooled", "ssim", "ssim_uniform", "cpbd", "csim_paired", "csim_source", "csim_all_pairs",
+           "identity_shape", "au_f1", "au_f1_usual", "au_acc", "lip_reading_acc", "lse_c", "lse_c_whole", "av_conf",
+           "av_conf_whole", "work_fps", "face_found"}  # fmt: skip
+
+
+def better(row: str) -> str:
+    """Which way a row is better: "lower", "higher", "0" or, for most, "as real"; empty where that means nothing."""
+    name = row.partition("~")[0]
+    if name in _LOWER or name in _HIGHER:
+        return "lower" if name in _LOWER else "higher"
+    if name.endswith("_chance"):
+        return ""
+    return "0" if name in ("lag", "lag_set", "frozen") else "as real"
 
 
 def chosen_families(names: Iterable[str], otherwise: Iterable[str] = ()) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from talkhead.evaluation.face_curves import RATE
 from talkhead.evaluation.lips import loudness
 from talkhead.evaluation.measurement import Measurement, measurement_of
 from talkhead.evaluation.mesh_readings import MeshReadings
+from talkhead.evaluation.onsets import BLOCK_S
 from talkhead.files import atomic_output
 
 F64 = npt.NDArray[np.float64]
@@ -115,7 +116,7 @@ def sound_levels(speech: Speech, n_frames: int) -> F64:
     bank = mel_filterbank(_N_FFT, N_MELS, 60.0, SAMPLE_RATE / 2).T
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_N_FFT) / _N_FFT)
     power, n_done = np.zeros((n_frames, N_MELS)), 0
-    for frames in framed(speech_samples(speech), _N_FFT, _HOP):
+    for frames in framed(speech_samples(speech, BLOCK_S), _N_FFT, _HOP):
         if n_done >= n_frames * _STEPS:
             break
         found = np.abs(np.fft.rfft(frames[: n_frames * _STEPS - n_done] * hann, axis=1)) ** 2 @ bank

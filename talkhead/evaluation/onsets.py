@@ -17,6 +17,7 @@ STEPS_PER_SECOND = SAMPLE_RATE / HOP_LENGTH
 N_FFT, N_MELS = 512, 40
 RANGE_DB = 80.0  # below the loudest band of the sound nothing is heard
 DELTA = 0.07  # of the highest rise: how far an onset stands out of its surroundings
+BLOCK_S = 2.0  # read at once: spectra take fifty times the memory of their sound
 BEFORE_STEPS, AROUND_STEPS, WAIT_STEPS = 3, 10, 3  # 30 ms, 100 ms, 30 ms
 
 
@@ -61,6 +62,6 @@ def onset_times(speech: Speech) -> F64:
 def _band_levels(speech: Speech) -> Iterator[F64]:
     bank = mel_filterbank(N_FFT, N_MELS, 0.0, SAMPLE_RATE / 2).T
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)
-    for frames in framed(speech_samples(speech), N_FFT, HOP_LENGTH):
+    for frames in framed(speech_samples(speech, BLOCK_S), N_FFT, HOP_LENGTH):
         power = np.abs(np.fft.rfft(frames * hann, axis=1)) ** 2
         yield 10.0 * np.log10(np.maximum(power @ bank, 1e-10))

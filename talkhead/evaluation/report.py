@@ -6,12 +6,14 @@ import base64
 import html
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from talkhead.evaluation.clip import ClipResult
+from talkhead.evaluation.clip import DIFFERENCE_GAIN, ClipResult
 from talkhead.evaluation.evaluation import Evaluation, main_rows
+from talkhead.evaluation.families import FAMILIES, better
 from talkhead.evaluation.measurement import Measurement
 from talkhead.evaluation.table import number
 
@@ -26,7 +28,7 @@ GRADES = {
 }
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 760, 170, 52, 24, 10, 12
 _COLOURS = ("#c2410c", "#1d4ed8")
-_MAX_POINTS = 1500
+_ALONE = "#44403c"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1040px;margin:2em auto;padding:0 1em;color:#1c1917;background:#fff}
 h1{font-size:1.5em;margin-bottom:.2em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;margin:1.2em 0 .2em}
@@ -76,7 +78,8 @@ def _facts(found: Evaluation) -> str:
     if len(found.clips) != 1:
         return f"<p>{about}.</p>"
     clip = found.clips[0]
-    files = "; ".join(f"{key} <b>{_text(name)}</b>" for key, name in clip.files.items())
+    # Names alone: a page is sent around, and folders say who made it.
+    files = "; ".join(f"{key} <b>{_text(Path(name).name)}</b>" for key, name in clip.files.items())
     size = f"{clip.size[0]}x{clip.size[1]}, {clip.n_frames} frames at {clip.fps:g} per second"
     return f"<p>{files}. {about}. Judged at {size}.</p>"
 
@@ -84,15 +87,16 @@ def _facts(found: Evaluation) -> str:
 def _pictures(clip: ClipResult) -> str:
     shown = []
     for moment in clip.moments:
-        pictures = [("generated", moment.generated), ("real", moment.real)]
+        pictures = [("generated", moment.generated), ("real", moment.real), ("difference", moment.difference)]
         images = "".join(
             f'<img alt="{name} frame at {moment.time_s:.2f} s" width="240" src="data:image/jpeg;base64,'
             f'{base64.b64encode(data).decode()}">'
             for name, data in pictures
             if data is not None
         )
-        sides = "generated, real" if moment.real is not None else "generated"
-        shown.append(f"<figure>{images}<figcaption>{moment.time_s:.2f} s: {sides}</figcaption></figure>")
+        sides = f"generated, real, their difference x {DIFFERENCE_GAIN}" if moment.real is not None else "generated"
+        why = f", {moment.why}" if moment.why else ""
+        shown.append(f"<figure>{images}<figcaption>{moment.time_s:.2f} s{why}: {sides}</figcaption></figure>")
     return f"<h2>Frames</h2>{''.join(shown)}"
 
 
@@ -104,38 +108,53 @@ def _table(found: Evaluation) -> str:
     }
     lines = []
     for row in found.rows:
-        if row.value is None:
+        if row.value is None and not row.params.get("identical"):
             continue
         other, (low, high) = real.get((row.name, row.definition)), bounds.get((row.name, row.definition), (None, None))
         between = "" if low is None or high is None else f"{number(low)} .. {number(high)}"
         frames = f"{row.n_frames}{f' ({row.frames_dropped} dropped)' if row.frames_dropped else ''}"
         frames += f" of {row.n_clips} clips" if found.set_rows else ""
         lines.append(
-            f'<tr><td>{_text(row.name)}</td><td class="n"><b>{number(row.value)}</b></td>'
+            f'<tr><td>{_text(row.name)}</td><td class="n"><b>{_shown(row)}</b></td>'
             + (f'<td class="n">{between}</td>' if found.set_rows else "")
-            + f'<td class="n">{number(other.value if other else None)}</td><td>{_text(row.unit)}</td>'
+            + f'<td class="n">{_shown(other)}</td><td>{_text(row.unit)}</td><td>{better(row.name)}</td>'
             f'<td><span class="grade {row.grade}">{row.grade}</span></td><td class="n">{frames}</td>'
             f'<td class="d">{_text(row.definition)}<br>{_text(_params(row))}</td></tr>'
         )
     interval = '<th class="n">95 %</th>' if found.set_rows else ""
     head = (
-        f'<tr><th>name</th><th class="n">generated</th>{interval}<th class="n">real</th><th>unit</th><th>grade</th>'
-        '<th class="n">frames</th><th>definition</th></tr>'
+        f'<tr><th>name</th><th class="n">generated</th>{interval}<th class="n">real</th><th>unit</th><th>better</th>'
+        '<th>grade</th><th class="n">frames</th><th>definition</th></tr>'
     )
-    what = "The column <i>real</i> is the real clip against itself, or alone: the scale of the other."
+    what = (
+        "The column <i>real</i> is the real clip against itself, or alone: the scale of the other. Where <i>better</i>"
+        " says <i>as real</i>, the nearer to that the better."
+    )
     explained = f"<p>{what}</p>" if real else ""
     return f'<div class="wide"><table>{head}{"".join(lines)}</table></div>{explained}'
 
 
+def _shown(row: Measurement | None) -> str:
+    if row is not None and row.value is None and row.params.get("identical"):
+        return "&infin;"
+    return number(row.value if row is not None else None)
+
+
 def _params(row: Measurement) -> str:
-    shown = (f"{key} {number(value) if isinstance(value, float) else value}" for key, value in row.params.items())
-    return ", ".join(text for text in shown if not text.startswith("warning"))
+    """Settings of a row that say something: not those that are off."""
+    usual: dict[str, object] = {"every": 1, "identical_frames": 0, "undefined": 0, "identical": False}
+    words = []
+    for key, value in row.params.items():
+        if key in ("warning", "lip_map") or usual.get(key) == value:
+            continue
+        words.append(f"{key.replace('_', ' ')} {number(value) if isinstance(value, float) else value}")
+    return ", ".join(words)
 
 
 def _missing(rows: Sequence[Measurement]) -> str:
     why: dict[str, list[str]] = {}
     for row in rows:
-        if row.value is None:
+        if row.value is None and not row.params.get("identical"):
             why.setdefault(row.reason, []).append(row.name)
     lines = "".join(f"<li><b>{_text(', '.join(names))}</b>: {_text(reason)}</li>" for reason, names in why.items())
     return f"<h3>Without value</h3><ul>{lines}</ul>" if lines else ""
@@ -143,30 +162,39 @@ def _missing(rows: Sequence[Measurement]) -> str:
 
 def _notes(found: Evaluation) -> str:
     notes = list(found.notes)
-    notes += [f"{clip.name}: {note}" for clip in found.clips for note in clip.notes]
+    several = len(found.clips) > 1
+    notes += [f"{clip.name}: {note}" if several else note for clip in found.clips for note in clip.notes]
     notes += [f"{row.name}: {row.params['warning']}" for row in found.rows if "warning" in row.params]
     notes += [f"{failure.name} was not judged: {failure.message}" for failure in found.failures]
     notes += [found.protocol.unknown] if found.protocol.unknown else []
+    shown = {row.name for row in found.rows if row.value is not None}
+    for family in FAMILIES:
+        if family.caution and shown & set(family.rows):
+            notes.append(f"{family.name}: {family.caution}")
     lines = "".join(f"<li>{_text(note)}</li>" for note in notes)
     return f"<h3>To know</h3><ul>{lines}</ul>" if lines else ""
 
 
 def _plots(clip: ClipResult) -> str:
     key = (
-        f'<p class="key"><b style="color:{_COLOURS[0]}">generated</b>, <b style="color:{_COLOURS[1]}">real</b>; gaps: '
-        "no face, or identical frames. Time in seconds.</p>"
+        f'<p class="key"><b style="color:{_COLOURS[0]}">generated</b>, <b style="color:{_COLOURS[1]}">real</b>, <b '
+        f'style="color:{_ALONE}">one against the other</b>; gaps: no face, or identical frames. Dashed: the moments '
+        "shown above. Time in seconds.</p>"
     )
-    # A difference of two clips has one curve, which belongs to neither.
-    plots = "".join(f"<h3>{_text(name)}</h3>{plot(curves, clip.n_frames / clip.fps)}" for name, curves in
-                    clip.curves.items())  # fmt: skip
+    duration_s, moments = clip.n_frames / clip.fps, [moment.time_s for moment in clip.moments]
+    plots = "".join(
+        f"<h3>{_text(name)}</h3>{plot(curves, duration_s, moments, is_of_both=name in clip.of_both)}"
+        for name, curves in clip.curves.items()
+    )
     return f"<h2>Over time</h2>{key}{plots}"
 
 
-def plot(curves: Sequence[F64], duration_s: float) -> str:
+def plot(curves: Sequence[F64], duration_s: float, moments: Sequence[float] = (), *, is_of_both: bool = False) -> str:
     """An SVG of curves over the same time, the later ones below; NaN and infinity leave gaps.
 
     Args:
-        curves: (T,) each. duration_s: of all of them, seconds.
+        curves: (T,) each. duration_s: of all of them, seconds. moments: marked by a dashed line, seconds.
+        is_of_both: the curve belongs to neither clip but compares the two.
     """
     finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves])
     if not len(finite):
@@ -181,7 +209,7 @@ def plot(curves: Sequence[F64], duration_s: float) -> str:
 
     lines = "".join(
         f'<path d="{_path(curve, inner_width, y_of)}" fill="none" stroke="{colour}" stroke-width="1.4"/>'
-        for curve, colour in reversed(list(zip(curves, _COLOURS, strict=False)))
+        for curve, colour in reversed(list(zip(curves, [_ALONE] if is_of_both else _COLOURS, strict=False)))
     )
     marks = []
     for value in ticks(low, high):
@@ -189,6 +217,12 @@ def plot(curves: Sequence[F64], duration_s: float) -> str:
         marks.append(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e7e5e4"/>'
             f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        )
+    for moment in moments:
+        x = _LEFT + inner_width * moment / duration_s
+        marks.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" stroke="#a8a29e"'
+            ' stroke-dasharray="3 3"/>'
         )
     for moment in ticks(0.0, duration_s, 8):
         x = _LEFT + inner_width * moment / duration_s
@@ -209,10 +243,9 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 
 def _path(curve: F64, width: float, y_of: Callable[[float], float]) -> str:
-    """SVG path data; longer curves than a page can show are thinned."""
-    step = max(1, len(curve) // _MAX_POINTS)
+    """SVG path data."""
     words, is_down = [], False
-    for i in range(0, len(curve), step):
+    for i in range(len(curve)):
         value = float(curve[i])
         if not np.isfinite(value):
             is_down = False

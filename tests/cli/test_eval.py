@@ -71,6 +71,56 @@ def test_a_set(run_cli, clip, make_clip, tmp_path):
     assert "clips" in done.stdout.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffid,generated,real\r\none,{clip},{clip}\r\n",
+        "generated, real\n{clip}, {clip}\n",
+        "generated,real,audio,source,id,au_real,au_generated\n{name},{clip},,,one,,\n",
+        'generated\n"{clip}"\n',
+    ],
+    ids=["bom-crlf", "blanks", "all-columns-relative", "one-column-absolute"],
+)
+def test_tables_as_programs_write_them(run_cli, clip, tmp_path, text):
+    (tmp_path / "film.mp4").write_bytes(clip.read_bytes())
+    table = tmp_path / "pairs.csv"
+    table.write_bytes(text.format(clip=clip, name="film.mp4").encode())
+    done = run_cli("eval", "--manifest", table, "--metric", "frames", "--json")
+    assert done.code == 0, done.stderr
+    (found,) = json.loads(done.stdout.splitlines()[-1])["clips"]
+    assert found["n_frames"] == 10
+
+
+def made(ffmpeg: str, path: Path, *argv: str) -> Path:
+    subprocess.run([ffmpeg, "-v", "error", *argv, str(path)], check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def test_gray_odd_and_silent(run_cli, ffmpeg, example_face, tmp_path):
+    film = made(
+        ffmpeg, tmp_path / "odd.mkv", "-loop", "1", "-i", str(example_face), "-f", "lavfi", "-i", "anullsrc=r=8000",
+        "-t", "0.4", "-r", "25", "-vf", "scale=251:251,crop=243:241", "-c:v", "ffv1", "-pix_fmt", "gray",
+        "-c:a", "pcm_s16le",
+    )  # fmt: skip
+    done = run_cli("eval", film, film, "--json", "--report", tmp_path / "page.html")
+    assert done.code == 0, done.stderr
+    (found,) = json.loads(done.stdout.splitlines()[-1])["clips"]
+    rows = {row["name"]: row for row in found["rows"]}
+    assert found["size"] == [243, 241]
+    assert (rows["l1"]["value"], rows["frozen"]["value"], rows["face_found"]["value"]) == (0, 1, 1)
+    assert rows["beat_align~mesh"]["reason"] == "no onset in the sound"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_films_that_were_cut_off_are_named(run_cli, clip, tmp_path, share):
+    torn = tmp_path / "torn.mp4"
+    content = clip.read_bytes()
+    torn.write_bytes(content[: int(share * len(content))])
+    for args in ((torn,), (clip, torn)):
+        done = run_cli("eval", *args, "--metric", "frames")
+        assert (done.code, "cannot read" in done.stderr, "torn.mp4" in done.stderr) == (3, True, True)
+
+
 def interrupted(monkeypatch, at: int) -> list[str]:
     """Ctrl-C while a clip is judged; the names of those that were begun."""
     from talkhead.evaluation import clip as clips

@@ -48,6 +48,8 @@ def test_nothing_moves_nothing_heard_and_nobody_there_have_reasons():
     still = beat_measurements(np.ones((100, 3)), np.array([1.0]))
     assert {m.value for m in still} == {None}
     assert still[0].reason == "the head does not move"
+    wiggle = np.random.default_rng(0).normal(0, 0.02, (100, 3))  # what a tracker sees of a frozen frame
+    assert beat_measurements(wiggle, np.array([1.0]))[0].reason == "the head does not move"
     assert beat_measurements(nods(), np.zeros(0))[0].reason == "no onset in the sound"
     assert beat_measurements(nods(), np.array([99.0]))[0].reason == "no onset in the sound"
     assert beat_measurements(nods() * np.nan, np.array([1.0]))[0].reason == "no frame shows a face"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -360,7 +361,28 @@ def test_the_real_time_factor(clip):
 def test_pictures_of_a_report(clip):
     result = measure_clip(Pair(generated=clip, real=clip), wish("l1", with_pictures=True))
     assert [round(moment.time_s * 25) for moment in result.moments] == [1, 3, 6, 8]
-    assert all(moment.generated[:2] == b"\xff\xd8" for moment in result.moments)
+    for moment in result.moments:
+        assert {picture[:2] for picture in (moment.generated, moment.real, moment.difference)} == {b"\xff\xd8"}
+    assert measure_clip(Pair(generated=clip), wish("frames", with_pictures=True)).moments[0].difference is None
+    assert measure_clip(Pair(generated=clip, real=clip), wish("l1")).curves == {}
+
+
+def test_the_frame_that_differs_most_is_shown(make_clip, ffmpeg, tmp_path):
+    real, judged = make_clip(suffix=".mkv"), tmp_path / "flash.mkv"
+    flash = ["-vf", "drawbox=color=white:t=fill:enable='eq(n,7)'"]
+    subprocess.run([ffmpeg, "-v", "error", "-i", str(real), *flash, str(judged)], check=True, stdin=subprocess.DEVNULL)
+    result = measure_clip(Pair(generated=judged, real=real), wish("l1", "psnr", with_pictures=True))
+    assert result.moments[-1].why == "the frame that differs most"
+    assert round(result.moments[-1].time_s * 25) == 7
+    assert np.argmin(result.curves["PSNR, dB"][0]) == 7
+
+
+def test_nobody_in_any_frame_has_reasons(clip):
+    rows = by_name(measure_clip(Pair(generated=clip, real=clip), wish()).rows)
+    assert rows["face_found"].value == 0
+    assert rows["lmd~mesh"].reason == "no frame shows a face in both clips"
+    with_value = {name for name, row in rows.items() if row.value is not None and "~" in name}
+    assert with_value == set()
 
 
 def test_resizing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,14 @@ import pytest
 
 from talkhead.errors import InputError, UsageError
 from talkhead.evaluation.clip import ClipResult, Moment
-from talkhead.evaluation.evaluation import COLUMNS, Evaluation, Failure, read_evaluation
+from talkhead.evaluation.evaluation import (
+    COLUMNS,
+    Evaluation,
+    Failure,
+    clip_as_dict,
+    clip_from_dict,
+    read_evaluation,
+)
 from talkhead.evaluation.measurement import Measurement
 from talkhead.evaluation.meters import absent
 from talkhead.evaluation.protocol import protocol_of
@@ -185,6 +193,51 @@ def test_the_page_shows_pictures_plots_and_reasons():
     assert 'class="grade proxy"' in text
 
 
+def test_the_page_says_which_way_is_better_and_what_to_beware_of():
+    text = as_html(evaluation())
+    assert "<td>of 255</td><td>lower</td>" in text
+    assert "as real" in text
+    of_beats = row("beat_align~mesh", 0.3)
+    clip = replace(evaluation().clips[0], rows=(of_beats, row("mouth_open~mesh", 0.1)))
+    text = as_html(Evaluation(protocol=protocol_of("plain"), clips=(clip,)))
+    assert "beat_align: holds next to nothing on speech" in text
+    assert "<td></td><td>as real</td>" in text
+
+
+def test_what_is_infinite_is_shown_so():
+    params = {"identical": True, "identical_frames": 10, "every": 1}
+    same = Measurement(
+        name="psnr", definition="psnr/frame", grade="exact", value=None, reason="all frames are identical: infinite",
+        n_frames=0, params=params,
+    )  # fmt: skip
+    clip = replace(evaluation().clips[0], rows=(same, row("l1", 0.0)))
+    text = as_html(Evaluation(protocol=protocol_of("plain"), clips=(clip,)))
+    assert "<b>&infin;</b>" in text
+    assert "Without value" not in text
+    assert "identical frames 10" in text and "every" not in text
+
+
+def test_folders_stay_at_home():
+    clip = replace(evaluation().clips[0], files={"generated": "/home/somebody/films/a.mp4"})
+    text = as_html(Evaluation(protocol=protocol_of("plain"), clips=(clip,)))
+    assert "somebody" not in text
+    assert "<b>a.mp4</b>" in text
+
+
+def test_moments_are_marked_in_plots_and_what_compares_two_clips_has_a_colour_of_its_own():
+    alone = plot([np.arange(5.0)], 1.0, [0.5], is_of_both=True)
+    assert alone.count("stroke-dasharray") == 1
+    assert "#c2410c" not in alone
+    both = plot([np.arange(5.0), np.arange(5.0)], 1.0)
+    assert "#c2410c" in both and "#1d4ed8" in both and "dasharray" not in both
+
+
+def test_a_clip_comes_back_from_its_stored_form():
+    clip = replace(evaluation().clips[0], crop={"found_in": "real", "real": [0, 1, 2, 3]})
+    back = clip_from_dict(json.loads(json.dumps(clip_as_dict(clip))))
+    assert back == replace(clip, curves={}, moments=())
+
+
 def test_names_are_escaped():
     text = as_html(evaluation(name="<script>alert('x')</script>"))
     assert "<script>" not in text
@@ -214,7 +267,3 @@ def test_a_flat_curve_is_drawn():
 )
 def test_ticks_are_round(low, high, expected):
     assert ticks(low, high) == expected
-
-
-def test_long_curves_are_thinned():
-    assert len(plot([np.random.default_rng(0).normal(size=100_000)], 1.0)) < 60_000

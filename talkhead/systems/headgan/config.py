@@ -87,7 +87,8 @@ class LossWeights:
     Attributes:
         gan, gan_mouth: of the two discriminators' judgement of what is drawn. fm: feature matching, both. l1, vgg: of
             what is drawn. l1_warped, vgg_warped: of the bent reference. mask: of the flow's mask, where there is one
-            (release). mouth: of D_m in what the discriminators minimise (release).
+            (release). mouth: of D_m in what the discriminators minimise (release). flow: of the flow's distance to the
+            mesh's own where the face is drawn; ours, since a person is learned from less by it (0 in the paper).
     """
 
     gan: float = 1.0
@@ -99,6 +100,7 @@ class LossWeights:
     vgg_warped: float = 10.0
     mask: float = 10.0
     mouth: float = 0.5
+    flow: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,13 +66,30 @@ class MeshWarp:
         if vertices.shape != self._source.shape:
             raise ShapeError("vertices", vertices.shape, f"{self._source.shape}")
         height, width = self._picture.shape[:2]
-        raster = rasterize(vertices, self._triangles, height, width)
-        moved = self._source[:, :2] - np.asarray(vertices, np.float64)[:, :2]
-        flow, face = interpolate(moved, self._triangles, raster)[0], raster.tri_id[0] >= 0
+        flow, face = face_flow(self._source, vertices, self._triangles, (height, width))
         if not face.any():
             return flow, face
         around = _continued(flow, face)
         return np.where(face[..., None], flow, around).astype(np.float32), face
+
+
+def face_flow(
+    source: npt.NDArray[np.floating[Any]],
+    vertices: npt.NDArray[np.floating[Any]],
+    triangles: I32,
+    size: tuple[int, int],
+) -> tuple[F32, npt.NDArray[np.bool_]]:
+    """Where the pixels that show a face look in the source: the same point of the same triangle.
+
+    Args:
+        source, vertices: of the source's face and the frame's, (V, 3) pixels. triangles: (F, 3). size: height and width
+            of the frame.
+    Returns:
+        (H, W, 2) pixels x y, relative to the pixel, 0 where there is no face; which pixels show it, (H, W).
+    """
+    raster = rasterize(vertices, triangles, *size)
+    moved = np.asarray(source, np.float64)[:, :2] - np.asarray(vertices, np.float64)[:, :2]
+    return interpolate(moved, triangles, raster)[0], raster.tri_id[0] >= 0
 
 
 def _continued(flow: F32, known: npt.NDArray[np.bool_]) -> F32:

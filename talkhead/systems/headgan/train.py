@@ -19,8 +19,9 @@ from talkhead.nn.perceptual import PerceptualConfig, PerceptualLoss
 from talkhead.nn.steps import TrainStep, frozen
 from talkhead.protocols import Reference, TrainingClip, Weights
 from talkhead.systems.headgan.condition import ConditionDrawer, mouth_centres
-from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, TrainConfig
+from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, SIDE, TrainConfig
 from talkhead.systems.headgan.convert import checkpoint_metadata
+from talkhead.systems.headgan.fallback import face_flow
 from talkhead.systems.headgan.features import FEATURE, AudioScale
 from talkhead.systems.headgan.model import Drawn, Generator
 from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
@@ -28,6 +29,7 @@ from talkhead.weights.load import read_tensors
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 
 VGG_ENTRY = "vgg19"
 """Weights manifest: the perceptual network."""
@@ -49,7 +51,8 @@ class Shown:
     Attributes:
         stack: drawn faces t-2, t-1, t, (B, 9, S, S), in [0, 1]. reference_pncc: (B, 3, S, S). reference, target: (B, 3,
             S, S), in [-1, 1]. audio: (B, n_audio), scaled, or None. mouth_centre: (B, 2) pixels, x then y. mask:
-            people in reference or target, (B, 1, S, S) in [0, 1], or None.
+            people in reference or target, (B, 1, S, S) in [0, 1], or None. face_flow: the flow of the drawn face,
+            pixels, and 1 where it is drawn, (B, 3, S, S); or None.
     """
 
     stack: Tensor
@@ -59,6 +62,7 @@ class Shown:
     audio: Tensor | None
     mouth_centre: Tensor
     mask: Tensor | None
+    face_flow: Tensor | None = None
 
     @property
     def pncc(self) -> Tensor:
@@ -155,6 +159,7 @@ class HeadGanTraining:
         self._model = model or load_builtin()
         self._drawer = ConditionDrawer(network.condition, self._model, config.side)
         self._has_mask = network.flow_mask and config.losses.mask > 0
+        self._has_flow = network.flow and config.losses.flow > 0
 
     @property
     def perceptual_is_random(self) -> bool:
@@ -173,7 +178,8 @@ class HeadGanTraining:
             clip: what is learned from. rng: chooses.
         Returns:
             `stack` (9, S, S), `reference_pncc`, `reference`, `target` (3, S, S), all uint8; `mouth_centre` (2,) int64
-            pixels; `audio` (n_audio,) float32 where the network hears; `mask` (1, S, S) uint8 where it has a mask.
+            pixels; `audio` (n_audio,) float32 where the network hears; `mask` (1, S, S) uint8 where it has a mask;
+            `face_flow` (3, S, S) float16 where its flow is compared with the mesh's: pixels x, y, and 1 on the face.
         Raises:
             InputError: the clip lacks sound features, masks or references that are needed.
         """
@@ -198,6 +204,8 @@ class HeadGanTraining:
             found["audio"] = self._audio(clip, t)
         if self._has_mask:
             found["mask"] = self._mask(clip, t, reference)
+        if self._has_flow:
+            found["face_flow"] = self._face_flow(reference, vertices[-1])
         return found
 
     def steps(self, batch: Mapping[str, Tensor], number: int) -> Iterator[tuple[str, TrainStep]]:
@@ -223,6 +231,7 @@ class HeadGanTraining:
             audio=audio,
             mouth_centre=given["mouth_centre"],
             mask=_scaled(given["mask"], 1 / 255) if "mask" in given else None,
+            face_flow=given["face_flow"].float() if "face_flow" in given else None,
         )
 
     def generator_step(self, drawn: Drawn, shown: Shown) -> TrainStep:
@@ -238,10 +247,12 @@ class HeadGanTraining:
             losses |= self._adversarial_terms(image, shown)
         if drawn.mask is not None and shown.mask is not None:
             losses["mask"] = (drawn.mask.float() - shown.mask).abs().mean()
+        if drawn.flow is not None and shown.face_flow is not None:
+            losses["flow"] = flow_loss(drawn.flow.float(), shown.face_flow)
         factors = {
             "l1": weights.l1, "l1_warped": weights.l1_warped, "vgg": weights.vgg, "vgg_warped": weights.vgg_warped,
             "gan": weights.gan, "gan_mouth": weights.gan_mouth, "fm": weights.fm, "fm_mouth": weights.fm,
-            "mask": weights.mask,
+            "mask": weights.mask, "flow": weights.flow,
         }  # fmt: skip
         return TrainStep.of(losses, factors)
 
@@ -321,6 +332,12 @@ class HeadGanTraining:
         vertices = self._drawer.vertices(reference.coeffs, _size_of(reference.image))
         return _as_u8(self._drawer.draw(vertices[:1]))[0]
 
+    def _face_flow(self, reference: Reference, vertices: F64) -> npt.NDArray[np.float16]:
+        source = self._drawer.vertices(reference.coeffs, _size_of(reference.image))[0]
+        side = self.config.side
+        flow, face = face_flow(source, vertices, self._model.triangles, (side, side))
+        return np.concatenate([flow, face[..., None]], -1).transpose(2, 0, 1).astype(np.float16)
+
     def _picture(self, image: U8) -> U8:
         return np.ascontiguousarray(_resized(image, self.config.side).transpose(2, 0, 1))
 
@@ -343,6 +360,17 @@ class HeadGanTraining:
             )
         side = self.config.side
         return np.maximum(_resized(clip.masks[t], side), _resized(reference.mask, side))[None]
+
+
+def flow_loss(flow: Tensor, face_flow: Tensor) -> Tensor:
+    """Mean distance of a flow to the mesh's on the pixels of the face, in 256ths of the picture's side.
+
+    Args:
+        flow: (B, 2, S, S) pixels. face_flow: (B, 3, S, S), pixels x, y, and 1 where the face is.
+    """
+    known = face_flow[:, 2:]
+    apart = (flow - face_flow[:, :2]).abs().sum(1, keepdim=True) * known
+    return apart.sum() / known.sum().clamp_min(1) * (SIDE / flow.shape[-1])
 
 
 def build_train(

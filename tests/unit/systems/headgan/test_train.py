@@ -14,6 +14,7 @@ from talkhead.config import from_mapping
 from talkhead.errors import InputError, ShapeError, WeightsError
 from talkhead.face3d.morphable import load_builtin
 from talkhead.face3d.pncc import PnccDrawer, posed_vertices
+from talkhead.nn.flow import warp
 from talkhead.protocols import Reference, TrainingClip, TrainSpec
 from talkhead.systems.headgan.condition import ConditionDrawer, mouth_centres
 from talkhead.systems.headgan.config import RELEASE_TRAINING, LossWeights, NetworkConfig, TrainConfig
@@ -432,3 +433,30 @@ def test_it_learns_a_moving_face():
     drawn, bent, still = learned(config, moving_face(side=32), 60, 4)
     # Three seeds gave 3.8 to 5.3 dB and 1.8 to 2.6 dB over the source held still.
     assert drawn > still + 3 and bent > still + 1.2
+
+
+def test_the_flow_of_the_mesh_is_a_target_on_the_face_only(clip):
+    spec = build_train(recipe(network=DEAF, gan=False, losses=LossWeights(flow=2.0)))
+    sample = spec.sample(clip, np.random.default_rng(1))
+    assert sample["face_flow"].shape == (3, SIDE, SIDE)
+    face = sample["face_flow"][2] > 0
+    np.testing.assert_array_equal(face, sample["stack"][-3:].sum(0) > 0)  # where the frame's face is drawn
+    shown = spec.shown({name: torch.from_numpy(np.stack([value])) for name, value in sample.items()})
+    truth = shown.face_flow[:, :2].clone()
+    truth[:, :, ~torch.from_numpy(face)] = 99.0  # nobody knows there
+    drawn = Drawn(shown.target, shown.target, truth, None)
+    assert spec.generator_step(drawn, shown).losses["flow"] == 0
+    off = spec.generator_step(drawn._replace(flow=truth + torch.tensor([1.0, -2.0])[:, None, None]), shown)
+    assert off.losses["flow"].item() == pytest.approx(3 * 256 / SIDE, rel=1e-3)
+    assert off.total.item() == pytest.approx(2 * 3 * 256 / SIDE, rel=1e-3)
+    # The bent reference shows the frame's face there: the flow leads where it should.
+    reference = shown.reference
+    bent = warp(reference, torch.where(shown.face_flow[:, 2:] > 0, shown.face_flow[:, :2], torch.zeros(())))
+    inside = shown.face_flow[:, 2:] > 0
+    assert (bent - shown.target).abs()[inside.expand_as(bent)].mean() < 0.6 * (reference - shown.target).abs()[
+        inside.expand_as(bent)
+    ].mean()
+
+
+def test_without_weight_no_flow_is_made(clip):
+    assert "face_flow" not in build_train(recipe()).sample(clip, np.random.default_rng(1))

@@ -12,8 +12,8 @@ from talkhead.pipelines.config import DEFAULTS, Job, RenderKeywords, RenderSetti
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, Photo, open_source, open_speech
 from talkhead.pipelines.outputs import check_destination
 from talkhead.pipelines.pose import Moving, head_of
-from talkhead.pipelines.progress import NoProgress
 from talkhead.pipelines.render import heard, open_renderer, picture_wishes, result_of, turned, turned_by, write_frames
+from talkhead.progress import NoProgress
 from talkhead.protocols import Stage
 
 if TYPE_CHECKING:

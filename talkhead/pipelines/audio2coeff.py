@@ -14,7 +14,7 @@ from talkhead.pipelines.choose import build, choose_system, understood
 from talkhead.pipelines.config import DEFAULTS, Job, Machine, MachineKeywords, check_options, check_scale
 from talkhead.pipelines.inputs import Audio, Motion, PathLike, name_of, open_speech, stamped
 from talkhead.pipelines.outputs import check_coeff_output, write_if_asked
-from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.progress import NoProgress, Progress
 from talkhead.protocols import Speech, SystemInfo
 
 if TYPE_CHECKING:

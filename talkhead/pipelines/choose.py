@@ -11,7 +11,7 @@ from typing import Any
 from talkhead.coeffs.layout import space_family
 from talkhead.errors import UsageError
 from talkhead.pipelines.config import Machine
-from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.progress import NoProgress, Progress
 from talkhead.protocols import Extractor, Stage, SystemInfo, Weights
 from talkhead.systems import NAMES, info
 

@@ -38,8 +38,8 @@ from talkhead.pipelines.config import (
 from talkhead.pipelines.extract import extract_video
 from talkhead.pipelines.inputs import STDIO, PathLike, Photo, check_sound, open_source, read_motion
 from talkhead.pipelines.outputs import MEDIA_SUFFIXES, refuse_inputs
-from talkhead.pipelines.progress import NoProgress, Progress, tracked
 from talkhead.pipelines.reference_frame import face_number, head_centre, reference_frames
+from talkhead.progress import NoProgress, Progress, tracked
 from talkhead.protocols import SystemInfo
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from talkhead.errors import UsageError
 
 if TYPE_CHECKING:
     from talkhead.enhance.config import EnhanceConfig
-    from talkhead.pipelines.progress import Progress
+    from talkhead.progress import Progress
 
 Framing = Literal["full", "crop"]
 Preprocess = Literal["crop", "extcrop", "resize", "full", "extfull"]

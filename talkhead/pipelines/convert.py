@@ -30,7 +30,7 @@ from talkhead.face3d.morphable import FaceModel, ShapeModel, load_builtin
 from talkhead.face3d.spaces import require_known, space_of
 from talkhead.pipelines.choose import systems_for
 from talkhead.pipelines.probe import SHUT, WIDEST, measured_conversion, own_offset
-from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.progress import NoProgress, Progress
 from talkhead.protocols import Extractor, Source, Weights
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from talkhead.evaluation.face_tracks import MIN_TRACK
 from talkhead.evaluation.families import check_required, chosen_families
 from talkhead.evaluation.protocol import DEFAULT, Pool, Protocol, protocol_of
 from talkhead.pipelines.inputs import PathLike
-from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from talkhead.evaluation.action_units import ZeroDivision

@@ -12,7 +12,7 @@ from talkhead.pipelines.choose import build_extractor, choose_system, weights_fo
 from talkhead.pipelines.config import DEFAULTS, Machine, MachineKeywords
 from talkhead.pipelines.inputs import PathLike, Photo, open_source, read_choice, stamped
 from talkhead.pipelines.outputs import MEDIA_SUFFIXES, PICTURE_SUFFIXES, check_coeff_output, write_if_asked
-from talkhead.pipelines.progress import NoProgress, Progress, tracked
+from talkhead.progress import NoProgress, Progress, tracked
 from talkhead.protocols import Extractor
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from talkhead.face3d.measured import LinearConversion, learn_conversion, load_sa
 from talkhead.face3d.morphable import FaceModel
 from talkhead.geometry import euler_to_matrix
 from talkhead.pipelines.choose import systems_for
-from talkhead.pipelines.progress import NoProgress, Progress
+from talkhead.progress import NoProgress, Progress
 from talkhead.protocols import Drive, Extractor, Renderer, Source
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from talkhead.pipelines.config import DEFAULTS, MotionMode, RenderKeywords, Rend
 from talkhead.pipelines.extract import extract_video
 from talkhead.pipelines.inputs import PathLike, Photo, check_sound, known_space, open_source
 from talkhead.pipelines.outputs import check_destination, size_in_file
-from talkhead.pipelines.progress import NoProgress
 from talkhead.pipelines.render import (
     heard_in_file,
     open_renderer,
@@ -22,6 +21,7 @@ from talkhead.pipelines.render import (
     result_of,
     write_frames,
 )
+from talkhead.progress import NoProgress
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

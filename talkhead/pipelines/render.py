@@ -35,7 +35,7 @@ from talkhead.pipelines.outputs import (
     video_options,
     write_picture,
 )
-from talkhead.pipelines.progress import NoProgress, tracked
+from talkhead.progress import NoProgress, tracked
 from talkhead.protocols import F32, Drive, Renderer, Source, Speech, SystemInfo
 
 if TYPE_CHECKING:

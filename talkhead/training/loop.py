@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from talkhead import __version__
 from talkhead.errors import DivergedError, UsageError
 from talkhead.nn.steps import TrainStep
+from talkhead.progress import Progress
 from talkhead.protocols import TrainSpec
 from talkhead.training.checkpoint import State, load_state, save_state, write_weights
 from talkhead.training.config import LoopConfig
 from talkhead.training.data import Batches, Examples, load, stacked
 from talkhead.training.logs import RunLog
 from talkhead.training.optim import Averages, average_gradients, rate_factor, set_rate
-from talkhead.training.progress import Progress
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from talkhead import __version__
 from talkhead.errors import InputError, MediaError, OutputExistsError, UsageError
+from talkhead.progress import NoProgress, Progress
 from talkhead.training.clips import CRASHED, Outcome, VideoPreparer, build_listener, listening_system, started
 from talkhead.training.config import PREPARE, PrepareConfig
 from talkhead.training.index import (
@@ -30,7 +31,6 @@ from talkhead.training.index import (
     rewrite_journal,
     write_about,
 )
-from talkhead.training.progress import NoProgress, Progress
 from talkhead.training.shards import ShardWriter
 from talkhead.training.videos import Video, find_videos
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from talkhead.device import resolve_device
 from talkhead.errors import EnvironmentProblem, MediaError, OutputExistsError, UsageError
+from talkhead.progress import NoProgress, Progress
 from talkhead.training.config import LoopConfig
 from talkhead.training.index import TrainingSet, read_set
-from talkhead.training.progress import NoProgress, Progress
 from talkhead.training.recipe import Recipe, build_spec, data_of, learning_system, read_recipe, smallest, write_recipe
 
 if TYPE_CHECKING:

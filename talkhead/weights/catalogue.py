@@ -10,9 +10,10 @@ from pathlib import Path
 
 from talkhead.errors import InputError, WeightsError
 from talkhead.files import atomic_output
+from talkhead.progress import NoProgress, Progress
 from talkhead.weights import store
 from talkhead.weights.answers import consent, expected_sha256, is_accepted, pin
-from talkhead.weights.fetch import NoProgress, Progress, by_hand, fetch, is_offline, is_reachable
+from talkhead.weights.fetch import by_hand, fetch, is_offline, is_reachable
 from talkhead.weights.load import as_safetensors
 from talkhead.weights.manifest import WeightFile, load_manifest, megabytes
 from talkhead.weights.store import Standing, standing

@@ -16,12 +16,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from talkhead import __version__
 from talkhead.errors import TalkheadError, WeightsError
+from talkhead.progress import NoProgress, Progress
 from talkhead.weights.manifest import WeightFile, megabytes
 from talkhead.weights.store import BLOCK, discard, hub_path, own_path, remember, sha256_of
 
@@ -37,22 +37,6 @@ Check = Callable[[Path], None]
 
 class _BrokenError(WeightsError):
     """A connection that failed, and may not the next time."""
-
-
-class Progress(Protocol):
-    """Receives the stages of a long run (as `talkhead.pipelines.progress.Progress`, with a unit)."""
-
-    def stage(self, name: str, total: int | None, unit: str = ...) -> AbstractContextManager[Callable[[int], None]]:
-        """One stage of `total` steps (None: unknown); call the result with the steps done since the last call."""
-        ...
-
-
-class NoProgress:
-    """Drops everything."""
-
-    def stage(self, name: str, total: int | None, unit: str = "") -> AbstractContextManager[Callable[[int], None]]:
-        """A stage nobody watches."""
-        return contextlib.nullcontext(lambda steps: None)
 
 
 def is_offline() -> bool:

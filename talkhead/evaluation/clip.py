@@ -43,7 +43,7 @@ MOMENTS = 4
 """Pictures side by side in a report."""
 SHOWN_POINTS = 1500
 """Of a curve of a report, at most."""
-DIFFERENCE_GAIN = 4
+DIFFERENCE_GAIN = 2
 """By which the difference of two frames is brightened."""
 _PSNR, _MOUTH = "PSNR, dB", "Distance of mouth landmarks, % of eye distance"
 _OF_BOTH = frozenset({_PSNR, _MOUTH})
@@ -137,7 +137,7 @@ class Wish:
 def measure_clip(
     pair: Pair, wish: Wish, pools: Pools | None = None, *, advance: Callable[[int], None] | None = None
 ) -> ClipResult:
-    """Judge one clip; memory grows by some 200 bytes a frame, with SyncNet by 300 more.
+    """Judge one clip; memory grows by about 1 KB a frame, with SyncNet by 0.4 KB more.
 
     Args:
         pair: the files. wish: what to measure, and how. pools: of the set that the clip belongs to; what it adds to

@@ -223,13 +223,13 @@ _HIGHER = {"psnr", "psnr_pooled", "ssim", "ssim_uniform", "cpbd", "csim_paired",
 
 
 def better(row: str) -> str:
-    """Which way a row is better: "lower", "higher", "0" or, for most, "as real"; empty where that means nothing."""
+    """Which way a row is better: "lower", "higher" or, for most, "as real"; empty where that means nothing."""
     name = row.partition("~")[0]
     if name in _LOWER or name in _HIGHER:
         return "lower" if name in _LOWER else "higher"
     if name.endswith("_chance"):
         return ""
-    return "0" if name in ("lag", "lag_set", "frozen") else "as real"
+    return "as real"
 
 
 def chosen_families(names: Iterable[str], otherwise: Iterable[str] = ()) -> tuple[str, ...]:

@@ -122,7 +122,11 @@ def sound_levels(speech: Speech, n_frames: int) -> F64:
         found = np.abs(np.fft.rfft(frames[: n_frames * _STEPS - n_done] * hann, axis=1)) ** 2 @ bank
         np.add.at(power, (n_done + np.arange(len(found))) // _STEPS, found)
         n_done += len(found)
-    return _standardised(np.log(power + FLOOR))
+    # In place: these are the largest numbers of a long clip.
+    np.log(np.add(power, FLOOR, out=power), out=power)
+    power -= power.mean(0)
+    power /= np.sqrt(np.einsum("tm,tm->m", power, power) / max(len(power), 1)) + 1e-9
+    return power
 
 
 def band_levels(speech: Speech, n_frames: int) -> F64:

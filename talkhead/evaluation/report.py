@@ -88,8 +88,9 @@ def _pictures(clip: ClipResult) -> str:
     shown = []
     for moment in clip.moments:
         pictures = [("generated", moment.generated), ("real", moment.real), ("difference", moment.difference)]
+        width = 240 if moment.real is None else 160
         images = "".join(
-            f'<img alt="{name} frame at {moment.time_s:.2f} s" width="240" src="data:image/jpeg;base64,'
+            f'<img alt="{name} frame at {moment.time_s:.2f} s" width="{width}" src="data:image/jpeg;base64,'
             f'{base64.b64encode(data).decode()}">'
             for name, data in pictures
             if data is not None
@@ -168,9 +169,11 @@ def _notes(found: Evaluation) -> str:
     notes += [f"{failure.name} was not judged: {failure.message}" for failure in found.failures]
     notes += [found.protocol.unknown] if found.protocol.unknown else []
     shown = {row.name for row in found.rows if row.value is not None}
+    cautions: dict[str, list[str]] = {}
     for family in FAMILIES:
         if family.caution and shown & set(family.rows):
-            notes.append(f"{family.name}: {family.caution}")
+            cautions.setdefault(family.caution, []).append(family.name)
+    notes += [f"{', '.join(names)}: {caution}" for caution, names in cautions.items()]
     lines = "".join(f"<li>{_text(note)}</li>" for note in notes)
     return f"<h3>To know</h3><ul>{lines}</ul>" if lines else ""
 

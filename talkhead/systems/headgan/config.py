@@ -114,8 +114,10 @@ class TrainConfig:
             steps (the paper is silent; 4 in the release). masked_l1: L1 only where the face is drawn, instead of on
             the whole picture (release). vgg: weights of the perceptual network, `published` (torchvision's VGG19),
             `random` (marked as such), or `none`: no such terms. vgg_norm: whether pictures enter it with ImageNet's
-            mean and deviation; in the release they enter as they are. n_heard: examples whose sound is measured before
-            what the networks hear is scaled by fixed numbers; 0: it enters as it is, as in the release.
+            mean and deviation; in the release they enter as they are. init_gain: factor of the generator's first
+            weights (0.02 in the release). With 1 the flow is found within some hundred steps, which is what a single
+            clip takes; with 0.02 it is not yet begun then (docs/headgan.md). n_heard: examples whose sound is measured
+            before what the networks hear is scaled by fixed numbers; 0: it enters as it is, as in the release.
     Raises:
         InputError: a value out of range.
     """
@@ -132,6 +134,7 @@ class TrainConfig:
     masked_l1: bool = False
     vgg: Vgg = "published"
     vgg_norm: bool = True
+    init_gain: float = 0.02
     n_heard: int = 4000
 
     def __post_init__(self) -> None:
@@ -143,6 +146,8 @@ class TrainConfig:
                 f"learning_rate {self.learning_rate:g}, beta1 {self.beta1:g}, beta2 {self.beta2:g}: expected a"
                 " positive rate, and betas from 0 to below 1"
             )
+        if self.init_gain <= 0:
+            raise InputError(f"init_gain is {self.init_gain:g}, expected more than 0")
         for name, least in (("discriminator_width", 1), ("d_every", 1), ("n_heard", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}, expected {least} or more")

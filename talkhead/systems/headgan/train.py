@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from talkhead.errors import InputError, ShapeError, WeightsError
 from talkhead.face3d.morphable import FaceModel, load_builtin
-from talkhead.nn.initialise import xavier_
+from talkhead.nn.initialise import XAVIER_GAIN, xavier_
 from talkhead.nn.losses import feature_matching, fooling_loss, made_loss, masked_l1, real_loss
 from talkhead.nn.perceptual import PerceptualConfig, PerceptualLoss
 from talkhead.nn.steps import TrainStep, frozen
@@ -140,7 +140,9 @@ class HeadGanTraining:
     ) -> None:
         self.config = config
         network = config.network
-        self.generator = _fresh(Generator(network), device)
+        self.generator = _fresh(Generator(network), device, config.init_gain)
+        if network.flow:
+            xavier_(self.generator.flow.flow_head)  # the flow begins near 0, whatever the others begin with
         self.networks: dict[str, nn.Module] = {"generator": self.generator}
         self.groups: dict[str, tuple[str, ...]] = {"generator": ("generator",)}
         self.averaged: tuple[str, ...] = ("generator",)
@@ -380,8 +382,8 @@ def build_train(
     return HeadGanTraining(config, device, weights)
 
 
-def _fresh(network: Any, device: str | torch.device) -> Any:
-    return xavier_(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _fresh(network: Any, device: str | torch.device, gain: float = XAVIER_GAIN) -> Any:
+    return xavier_(network, gain).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _perceptual(config: TrainConfig, weights: Weights | None) -> PerceptualLoss | None:

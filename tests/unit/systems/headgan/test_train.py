@@ -460,3 +460,18 @@ def test_the_flow_of_the_mesh_is_a_target_on_the_face_only(clip):
 
 def test_without_weight_no_flow_is_made(clip):
     assert "face_flow" not in build_train(recipe()).sample(clip, np.random.default_rng(1))
+
+
+def test_first_weights_are_as_large_as_asked_and_the_flow_begins_near_zero(clip):
+    sizes = {}
+    for gain in (0.02, 1.0):
+        spec = build_train(recipe(network=DEAF, gan=False, init_gain=gain))
+        sizes[gain] = spec.generator.render.head.conv.weight.std().item()
+        sample = spec.sample(clip, np.random.default_rng(1))
+        shown = spec.shown({name: torch.from_numpy(np.stack([value])) for name, value in sample.items()})
+        with torch.no_grad():
+            drawn = spec.generator(shown.stack, shown.reference_pncc, shown.reference)
+        assert drawn.flow.abs().max() < 3
+    assert sizes[1.0] / sizes[0.02] == pytest.approx(50, rel=0.2)
+    with pytest.raises(InputError, match="init_gain"):
+        recipe(init_gain=0.0)

@@ -36,6 +36,7 @@ _SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
 _HD_LINES = 720
 # A film whose header promises more than it holds is damaged; the last second may be missing for honest reasons.
 _MISSING_SHARE, _MISSING_S = 0.05, 1.0
+_MARGIN_FRAMES = 2  # decoded before a start inside the film, and behind an end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,14 +95,19 @@ class Clip:
 
     def _arguments(self) -> list[str]:
         info = self.info
-        seek = ["-ss", f"{self.start_s:.6f}"] if self.start_s else []
-        until = ["-t", f"{self.end_s - self.start_s:.6f}"] if self.end_s is not None else []
-        filters = [*_resample_filters(info.fps, self.fps), self._scale_filter()]
+        # The frame that is nearest to the start may lie before it, that of the last frame behind the end.
+        margin = _MARGIN_FRAMES / info.fps if info.fps else 0.0
+        lead = min(self.start_s, margin)
+        seek = ["-ss", f"{self.start_s - lead:.6f}"] if self.start_s > lead else []
+        until = [] if self.end_s is None else ["-t", f"{self.end_s - self.start_s + lead + margin:.6f}"]
+        count = [] if self.end_s is None else ["-frames:v", str(self.n_frames)]
+        filters = [*_resample_filters(info.fps, self.fps, lead), self._scale_filter()]
         return [
             *seek,
             *until,
             *input_args(self.path),
             *("-map", f"0:{info.video_index}", "-vf", ",".join(filters), "-fps_mode", "passthrough"),
+            *count,
             *("-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1"),
         ]
 
@@ -178,11 +184,12 @@ def open_clip(
     )
 
 
-def _resample_filters(fps_in: float, fps_out: float) -> list[str]:
+def _resample_filters(fps_in: float, fps_out: float, lead: float = 0.0) -> list[str]:
+    """Filters that resample frames of which the first `lead` seconds come before those that are wanted."""
     # `fps` shows at output time t the last frame before t + 1/(2 fps_out), which is early when frames are dropped:
     # 60 -> 25 by 12 ms on average. Moving its clock by half the difference of the periods gives the nearest frame.
     early = 0.5 / fps_out - 0.5 / fps_in if fps_in > fps_out else 0.0
-    shift = [f"setpts=PTS+{early:.9f}/TB"] if early else []
+    shift = [f"setpts=PTS+{early - lead:.9f}/TB"] if early != lead else []
     return [*shift, f"fps={rate(fps_out)}:start_time=0"]
 
 

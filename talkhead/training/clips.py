@@ -37,9 +37,6 @@ F32 = npt.NDArray[np.float32]
 N_CHECKED, RIVAL, OFTEN = 5, 0.3, 0.5
 """Frames of a clip that are searched for a second face; how large it must be beside the first; in how many of them."""
 
-LEAD_IN = 2
-"""Frames decoded before those that are wanted: the first after a jump into a film may be its neighbour."""
-
 NO_FACE, TOO_SHORT, MOVES, HIDDEN, TOO_SMALL, SEVERAL = (
     "no face", "too short", "face moves too much", "face often hidden", "face too small", "several faces"
 )  # fmt: skip
@@ -229,13 +226,11 @@ class VideoPreparer:
         """The frames of a span again, through its crop: decoding twice is cheaper than keeping a minute of frames."""
         from talkhead.media.video import open_clip
 
-        early = min(span.start, LEAD_IN)
-        start_s = video.start_s + (span.start - early) / FPS
-        again = open_clip(clip.path, fps=FPS, start_s=start_s, end_s=start_s + (early + len(span) + 1) / FPS)
+        start_s = video.start_s + span.start / FPS
+        again = open_clip(clip.path, fps=FPS, start_s=start_s, end_s=start_s + (len(span) + 1) / FPS)
         with contextlib.closing(iter(again)) as frames:  # type: ignore[type-var]
-            for number, frame in zip(range(early + len(span)), frames, strict=False):
-                if number >= early:
-                    yield crop.cut(frame)
+            for _, frame in zip(range(len(span)), frames, strict=False):
+                yield crop.cut(frame)
 
     def _stored(self, picture: U8, face: Landmarks) -> Stored:
         config = self.config

@@ -153,3 +153,12 @@ def test_untagged_high_definition_is_bt709(make_clip: MakeClip):
     large = open_clip(make_clip(n_frames=1, size=(1280, 720), audio=False))
     tagged = dataclasses.replace(large, info=dataclasses.replace(large.info, colour="tv, smpte170m, progressive"))
     assert ["bt709" in clip._scale_filter() for clip in (small, large, tagged)] == [False, True, False]
+
+
+@pytest.mark.parametrize("start", [0.04, 0.08, 0.36, 0.48, 0.52])
+def test_a_part_of_another_rate_holds_the_frames_of_the_whole(tmp_path: Path, start: float):
+    """The nearest frame of the first moment may lie before it, that of the last one behind the end."""
+    film = numbered(tmp_path / "a.mkv", 30, 30)
+    whole, part = numbers(film, fps=25.0), numbers(film, fps=25.0, start_s=start, end_s=start + 0.16)
+    first = round(start * 25)
+    assert part == whole[first : first + 4]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from talkhead.errors import InputError, UsageError
+from talkhead.systems.headgan.config import RELEASE_TRAINING
 from talkhead.training.config import LoopConfig
 from talkhead.training.recipe import (
     data_of,
@@ -96,3 +99,11 @@ def test_settings_are_found_by_their_last_name():
 def test_systems_that_learn_nothing():
     with pytest.raises(UsageError, match="meshwarp has nothing to learn"):
         learning_system("meshwarp")
+
+
+def test_recipes_among_the_examples():
+    examples = Path(__file__).resolve().parents[3] / "examples"
+    recipes = {path.name: read_recipe(learning_system("headgan"), path, {}) for path in sorted(examples.glob("*.yaml"))}
+    assert recipes["headgan_release.yaml"].system == RELEASE_TRAINING
+    person = recipes["headgan_person.yaml"]
+    assert (person.system.side, person.loop.precision, person.system.gan) == (128, "bfloat16", False)

@@ -15,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from talkhead.coeffs.adapt import AdaptConfig, adapt_scale_and_shift
 from talkhead.coeffs.change import scale_exp, scale_pose
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.file import require_space
 from talkhead.coeffs.layout import Space
 from talkhead.coeffs.limits import soft_limit, soft_limit_length
 from talkhead.coeffs.rotation import rot_of_vectors, vectors_about_mean
-from talkhead.coeffs.smooth import box
 from talkhead.errors import ShapeError, UsageError
 from talkhead.geometry import euler_to_matrix, matrix_to_rotvec
 
@@ -210,15 +210,24 @@ def _absolute(driving: Coeffs, source: Coeffs) -> Coeffs:
 
 
 def _adapted(driving: Coeffs, source: Coeffs, config: RetargetConfig) -> Coeffs:
-    """Expression and rotation as they are; size and place about the source's own, smoothed by a running mean."""
+    """Expression and rotation as they are; size and place brought to the source's own and steadied.
+
+    Places are measured from the source's own, about which a head then grows: from the picture's corner, as in the
+    published code, or from its middle, one that is elsewhere would also wander.
+    """
     width = max(1, round(config.camera_s * driving.fps))
+    absolute = driving.tensors().keys() - driving.relative
+    has_scale, has_trans = "scale" in absolute, "trans" in absolute
+    scale = np.maximum(_array(driving.scale).astype(np.float64), 1e-6) if has_scale else np.ones(len(driving))
+    trans = _array(driving.trans).astype(np.float64) if has_trans else np.zeros((len(driving), 3))
+    aim = np.ones(1), np.zeros((1, 3))  # the source's: of size 1, where it is
+    how = AdaptConfig(scale=has_scale, trans=has_trans, window=width)
+    zoom, displaced = adapt_scale_and_shift((scale, trans * scale[:, None]), aim, how)
     changes: dict[str, Any] = {}
-    if driving.scale is not None and "scale" not in driving.relative:
-        scale = driving.scale.astype(np.float64)
-        changes["scale"] = box(scale / scale.mean(), width).astype(np.float32)
-    if driving.trans is not None and "trans" not in driving.relative:
-        trans = driving.trans.astype(np.float64)
-        changes["trans"] = box(trans - trans.mean(0), width).astype(np.float32)
+    if has_scale:
+        changes["scale"] = zoom.astype(np.float32)
+    if has_trans:
+        changes["trans"] = _offset(displaced, zoom, source).astype(np.float32)
     return driving.replace(relative=driving.relative | changes.keys(), **changes)
 
 
@@ -236,13 +245,21 @@ def _placed(driving: Coeffs, source: Coeffs, rest: Coeffs, config: RetargetConfi
             zoom = np.exp(soft_limit(np.log(np.maximum(zoom, 1e-6)), config.zoom_knee, config.zoom_limit))
         changes["scale"] = zoom.astype(np.float32)
     if driving.trans is not None and "trans" not in driving.relative:
-        own = np.zeros(3) if source.trans is None or "trans" in source.relative else source.trans[0].astype(np.float64)
         true_zoom = _true_zoom(driving, rest)
         displaced = driving.trans * true_zoom[:, None] - _array(rest.trans)[0].astype(np.float64)
         if config is not None:
             displaced = soft_limit_length(displaced, config.shift_knee, config.shift_limit)
-        changes["trans"] = ((own + displaced) / zoom[:, None] - own).astype(np.float32)
+        changes["trans"] = _offset(displaced, zoom, source).astype(np.float32)
     return changes
+
+
+def _offset(displaced: F64, zoom: F64, source: Coeffs) -> F64:
+    """Offsets of `trans` (T, 3) by which a source is displaced so far (T, 3), in units at its own size.
+
+    A head `zoom` (T,) times as large at `zoom (own + offset)` shall be at `own + displaced`.
+    """
+    own = np.zeros(3) if source.trans is None or "trans" in source.relative else source.trans[0].astype(np.float64)
+    return np.asarray((own + displaced) / zoom[:, None] - own, np.float64)
 
 
 def _true_zoom(driving: Coeffs, rest: Coeffs) -> F64:

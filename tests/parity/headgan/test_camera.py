@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
+from talkhead.coeffs.adapt import AdaptConfig, adapt_scale_and_shift
 from talkhead.coeffs.layout import Space
 from talkhead.coeffs.smooth import box
 from talkhead.face3d.camera import IMAGE_FLIP
@@ -14,7 +15,6 @@ from talkhead.face3d.dense_fit import RELEASE, DenseFitter, fit_frames
 from talkhead.face3d.morphable import ShapeModel
 from talkhead.face3d.weak_camera import affine_camera, decompose_affine
 from talkhead.geometry import euler_to_matrix, fit_similarity, matrix_to_euler
-from talkhead.systems.headgan.camera import AdaptConfig, adapt_scale_and_shift
 
 N_VERTICES = 300
 FRAMES = (0, 2, 3)  # of the recorded points; frame 1 had no detection

@@ -230,6 +230,18 @@ def test_adapted_motion_keeps_expression_and_turn_and_brings_the_camera_to_the_s
     assert (np.abs(np.diff((stepped.trans - moved.trans)[:, 0])) > 1e-3).sum() == 15
 
 
+def test_an_adapted_head_grows_about_its_own_place(driver, stranger, space):
+    """Wherever the source's head is in its picture."""
+    nearer = driver.replace(
+        trans=np.repeat(driver.trans[:1], 50, 0), scale=np.linspace(1, 1.5, 50, dtype=np.float32) * driver.scale[0]
+    )
+    aside = stranger.replace(trans=np.array([[-2.0, 1.0, 0.0]], np.float32))
+    moved = retarget(nearer, source=aside, mode="adapted", space=space)
+    assert np.ptp(moved.scale) > 0.2
+    place = moved.scale[:, None] * (aside.trans + moved.trans)
+    np.testing.assert_allclose(place, np.repeat(aside.trans, 50, 0), atol=1e-5)
+
+
 def test_automatic_transfer_between_people_is_the_systems_own(driver, stranger, space):
     assert retarget(driver, source=stranger, space=space).params["motion"] == "relative"
     assert retarget(driver, source=stranger, transfer="adapted", space=space).params["motion"] == "adapted"

@@ -50,26 +50,28 @@ class HeadGanRenderer:
         image, landmarks = on_white(source.image, source.alpha), source.landmarks
         if options.framing == "full":
             image, landmarks = brought_to(image, landmarks, options.size)
-        box = head_box(landmarks.bbox, (image.shape[1], image.shape[0]))
+        self._size = image.shape[1], image.shape[0]
+        box = head_box(landmarks.bbox, self._size)
         square, points = cut_box(image, landmarks, box)
         if len(square) < _LEAST_SIDE:
             raise InputError(
                 f"{source.name}: the head fills a square of only {len(square)} pixels",
                 hint=f"it needs {_LEAST_SIDE}: use a larger picture",
             )
-        square, points = brought_to(np.ascontiguousarray(square), points, painter.side)
-        self._fit = fit_photo(points, (painter.side, painter.side), model)
-        painter.look(square, self._vertices(self._fit.coeffs)[0])
+        under = np.ascontiguousarray(square)
+        square, _ = brought_to(under, points, painter.side)
+        # Measured in the whole photo, as motion is: a head away from its middle also moves when its size changes.
+        self._fit = fit_photo(landmarks, self._size, model)
         self._photo, self._box, self._seam = image, box, None
+        painter.look(square, self._vertices(self._fit.coeffs)[0])
         if options.framing == "full":
-            under = np.ascontiguousarray(image[box[1] : box[3], box[0] : box[2]])
-            self._seam = Seam(under, feather_mask(box, (image.shape[1], image.shape[0])))
+            self._seam = Seam(under, feather_mask(box, self._size))
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames."""
         if self._seam is not None:
-            return self._photo.shape[1], self._photo.shape[0]
+            return self._size
         side = self._options.size or self._painter.side
         return side, side
 
@@ -79,7 +81,7 @@ class HeadGanRenderer:
         return self._painter.hears
 
     def rest_coeffs(self) -> Coeffs:
-        """The photo's own coefficients in the square, one frame."""
+        """The photo's own coefficients, one frame, in the photo's pixels."""
         return self._fit.coeffs
 
     def render(self, drive: Drive) -> Iterator[U8]:
@@ -105,8 +107,10 @@ class HeadGanRenderer:
                 yield self._shown(square)
 
     def _vertices(self, coeffs: Coeffs) -> F64:
-        """Vertices of absolute coefficients in the square, (T, V, 3) pixels."""
-        return posed_vertices(coeffs, self._model, (self._painter.side, self._painter.side))
+        """Vertices of coefficients absolute in the photo, (T, V, 3) pixels of the square."""
+        x0, y0, x1, _ = self._box
+        placed = posed_vertices(coeffs, self._model, self._size) - (x0, y0, 0)
+        return placed * (self._painter.side / (x1 - x0))
 
     def _shown(self, square: U8) -> U8:
         if self._seam is not None:
@@ -133,6 +137,7 @@ def head_box(face: tuple[float, float, float, float], size: tuple[int, int]) -> 
     side = max(int(crop.scale), 1)
     if size[0] == size[1] and side > _IS_CROP * size[0]:
         return 0, 0, size[0], size[1]
-    x0 = int(np.clip(round(crop.matrix[0, 2]), 0, size[0] - side))
-    y0 = int(np.clip(round(crop.matrix[1, 2]), 0, size[1] - side))
+    # Half of what was cut off on each side: a square that ends at the photo's border still does.
+    left, top = (round(corner + (crop.scale - side) / 2) for corner in crop.matrix[:, 2].tolist())
+    x0, y0 = max(0, min(left, size[0] - side)), max(0, min(top, size[1] - side))
     return x0, y0, x0 + side, y0 + side

@@ -170,6 +170,7 @@ def make_fabric(device: str, loop: LoopConfig) -> Fabric:
         raise EnvironmentProblem(
             "training needs the package lightning-fabric", hint="pip install 'talkhead[train]'"
         ) from error
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes repeat what the recipe says
     place = resolve_device(device)
     kind, _, index = place.partition(":")
     world = int(os.environ.get("WORLD_SIZE", "1"))

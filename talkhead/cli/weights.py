@@ -52,6 +52,8 @@ def list_command(names: Names = None, *, reporter: Reporter) -> None:
         for one in (one for one in found if system in one.entry.systems):
             entry = one.entry
             licence = f"{entry.licence.weights}, commercial use: {entry.commercial}"
+            if entry.page and not one.is_here:
+                licence += f", from {entry.page}"
             lines.append(
                 f"  {entry.name:<24}{megabytes(entry.size) if entry.size else '':>9}  {_in_words(one):<12}  {licence}"
             )

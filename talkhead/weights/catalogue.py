@@ -203,11 +203,16 @@ def pull(
 
     Raises:
         WeightsError: as `ensure`, after everything else was brought; the licences of all are checked before the first
-            download. Files that must be pinned first are left out, with a warning, unless they are named themselves;
-            where nothing is named, so are those whose licence waits for an answer.
+            download. Files that must be pinned first are left out, with a warning, unless they are named themselves,
+            and so are those that only their owner hands out, unless there are no others; where nothing is named, so
+            are those whose licence waits for an answer.
     """
     names, accept = list(names), list(accept)
-    entries = _without_unpinned(load_manifest().select(names), names, pin_copy)
+    asked = load_manifest().select(names)
+    entries = _without_unpinned(asked, names, pin_copy)
+    handed_out = next((entry for entry in asked if entry.page and entry not in entries), None)
+    if names and not entries and handed_out is not None:
+        raise WeightsError(f"{handed_out.name} is not here, and only its owner hands it out", hint=by_hand(handed_out))
     if not names:
         entries = _without_refused(entries, accept)
     for entry in entries:

@@ -37,6 +37,16 @@ def test_what_is_not_here_is_not_downloaded(shelve, hub):
     assert not any("model" in request for request in map(str, hub.asked))
 
 
+def test_a_system_of_nothing_else_cannot_be_pulled(shelve, copy):
+    """Rather than that nothing is said and nothing there."""
+    shelve("model", at="", **PAGE | {"systems": ["sculptor"]})
+    with pytest.raises(WeightsError, match="only its owner hands it out") as failure:
+        pull(["sculptor"])
+    assert "ask for model.mat at https://owner.test/model" in str(failure.value.hint)
+    import_files([copy], pin_copy=True)
+    assert [one.state for one in pull(["sculptor"], accept=["owner-only"])] == ["verified"]
+
+
 def test_a_copy_counts_once_it_is_pinned_and_its_licence_accepted(shelve, copy):
     shelve("model", at="", **PAGE)
     with pytest.raises(WeightsError, match="nobody published its sha256"):

@@ -108,10 +108,21 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drive:
-    """What moves a source: coefficients, and for renderers that also listen, per-frame features by name."""
+    """What moves a source.
+
+    Attributes:
+        coeffs: T frames. features: for renderers that also listen, by name, (T, n) each. frame: the only one that is to
+            be drawn, from 0, just as it is in the film of all; None draws them all.
+    """
 
     coeffs: Coeffs
     features: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    frame: int | None = None
+
+    @property
+    def frames(self) -> range:
+        """Numbers of the frames to draw."""
+        return range(len(self.coeffs)) if self.frame is None else range(self.frame, self.frame + 1)
 
 
 class Weights(Protocol):
@@ -172,7 +183,7 @@ class AudioToPose(Protocol):
 class Renderer(Protocol):
     """One prepared source; `render` may be called many times.
 
-    `size` is (width, height) of the frames. Frames are (H, W, 3) uint8 RGB, a fresh array each, `len(drive.coeffs)`
+    `size` is (width, height) of the frames. Frames are (H, W, 3) uint8 RGB, a fresh array each, `len(drive.frames)`
     of them, made one at a time. `rest_coeffs` are the source's own, one frame, absolute: what relative motion adds to.
     """
 

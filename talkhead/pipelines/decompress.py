@@ -76,7 +76,8 @@ def decompress(
             return _write_motion(path, stream, output, settings)
     kind = check_destination(output, overwrite=settings.overwrite, inputs=[stream])
     with spooled_input(stream) as path, open_stream(path, name=_name(stream)) as opened:
-        coeffs = one_frame(opened.coeffs, kind, frame)
+        coeffs = opened.coeffs
+        frame = one_frame(coeffs, kind, frame)
         space = coeffs.space if has_codes(coeffs) else None
         chosen = choose_system(settings.machine, "render", space=space, wishes={"render": picture_wishes(settings)})
         renderer = open_renderer(chosen, opened.source, settings)
@@ -89,8 +90,8 @@ def decompress(
         if not settings.dry_run:
             sound = opened.sound if kind == "video" else None
             features = heard_in_file(chosen, renderer, opened.sound, coeffs, settings)
-            write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features)
-        return result_of(output, renderer, coeffs, chosen, settings)
+            write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features, frame=frame)
+        return result_of(output, renderer, coeffs, chosen, settings, frame)
 
 
 def read_compressed(path: PathLike) -> Coeffs:

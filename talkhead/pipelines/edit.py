@@ -86,10 +86,10 @@ def edit_photo(
         raise UsageError("keyframes make a film, not a picture", hint="end the output's name in .mp4")
     still = stretch(own, max(1.0, round(length_s * fps) + 1.0)) if length_s else own
     edited = apply_edits(still, changes, space=known_space(own.space))
-    coeffs = placed(one_frame(edited, kind, None), own)
+    coeffs, frame = placed(edited, own), one_frame(edited, kind, None)
     if not settings.dry_run:
-        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
-    return result_of(output, renderer, coeffs, chosen, settings)
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings, frame=frame)
+    return result_of(output, renderer, coeffs, chosen, settings, frame)
 
 
 def as_edits(edits: Edits) -> list[Edit]:

@@ -62,10 +62,11 @@ def frontalize(
     view = frontal(own, strength=strength)
     if kind != "picture" and length_s:
         view = stretch(view, round(length_s * fps) + 1.0)
-    coeffs = placed(one_frame(apply_edits(view, turns, space=known_space(own.space)), kind, None), own)
+    coeffs = placed(apply_edits(view, turns, space=known_space(own.space)), own)
+    frame = one_frame(coeffs, kind, None)
     if not settings.dry_run:
-        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings)
-    return result_of(output, renderer, coeffs, chosen, settings)
+        write_frames(renderer, coeffs, output, kind, audio=None, settings=settings, frame=frame)
+    return result_of(output, renderer, coeffs, chosen, settings, frame)
 
 
 def frontalize_coeffs(

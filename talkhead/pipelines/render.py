@@ -80,7 +80,8 @@ def render(
         raise UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
     check_sound(audio)
     check_scale("exp_scale", exp_scale)
-    coeffs = one_frame(read_motion(motion), kind, frame)
+    coeffs = read_motion(motion)
+    frame = one_frame(coeffs, kind, frame)
     space = coeffs.space if has_codes(coeffs) else None
     chosen = choose_system(settings.machine, "render", space=space, wishes={"render": picture_wishes(settings)})
     source = open_source(face, settings.face_choice)
@@ -89,11 +90,11 @@ def render(
     coeffs = shaped(readable(coeffs, chosen, settings, source), still, exp_scale)
     coeffs = turned(fitted_to(coeffs, source, chosen, settings.machine), chosen, angles)
     if settings.dry_run:
-        return result_of(output, renderer, coeffs, chosen, settings)
+        return result_of(output, renderer, coeffs, chosen, settings, frame)
     sound = None if audio is None else Path(audio)
     features = heard_in_file(chosen, renderer, sound, coeffs, settings)
-    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features)
-    return result_of(output, renderer, coeffs, chosen, settings)
+    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features, frame=frame)
+    return result_of(output, renderer, coeffs, chosen, settings, frame)
 
 
 def picture_wishes(settings: RenderSettings) -> dict[str, Any]:
@@ -263,20 +264,22 @@ def placed(coeffs: Coeffs, own: Coeffs) -> Coeffs:
     return coeffs.replace(relative=frozenset(relative), **changes) if changes else coeffs
 
 
-def one_frame(coeffs: Coeffs, kind: Kind, frame: int | None) -> Coeffs:
-    """Cut motion down to the frame asked for; a picture shows frame 0 unless told otherwise.
+def one_frame(coeffs: Coeffs, kind: Kind, frame: int | None) -> int | None:
+    """The only frame that is to be drawn, None: all; a picture shows frame 0 unless told otherwise.
+
+    The motion stays whole: some systems look at a frame's neighbours; places, angles and sound count from its start.
 
     Raises:
         UsageError: there is no such frame, or `frame` with a video.
     """
     if frame is None and kind != "picture":
-        return coeffs
+        return None
     if kind == "video":
         raise UsageError("--frame makes a picture, not a video", hint="end the output's name in .png")
     index = frame or 0
     if not 0 <= index < len(coeffs):
         raise UsageError(f"--frame is {index}, the motion has {len(coeffs)} frames, counted from 0")
-    return coeffs.at(slice(index, index + 1))
+    return index
 
 
 def heard(
@@ -310,11 +313,12 @@ def write_frames(
     audio: Path | None,
     settings: RenderSettings,
     features: Mapping[str, F32] | None = None,
+    frame: int | None = None,
 ) -> None:
-    """Render and write frame by frame; no more than a few frames are in memory at a time."""
+    """Render and write frame by frame, or one alone (`one_frame`); only a few frames are in memory at a time."""
     options = video_options(settings)
-    drawn = renderer.render(Drive(coeffs=coeffs, features=dict(features or {})))
-    frames = tracked(drawn, settings.progress or NoProgress(), "render", len(coeffs))
+    drive = Drive(coeffs=coeffs, features=dict(features or {}), frame=frame)
+    frames = tracked(renderer.render(drive), settings.progress or NoProgress(), "render", len(drive.frames))
     if kind == "picture":
         write_picture(list(frames)[0], output, options)
         return
@@ -356,13 +360,18 @@ def enhanced_face(source: Source, settings: RenderSettings) -> Any:
 
 
 def result_of(
-    output: PathLike, renderer: Renderer, coeffs: Coeffs, system: SystemInfo, settings: RenderSettings
+    output: PathLike,
+    renderer: Renderer,
+    coeffs: Coeffs,
+    system: SystemInfo,
+    settings: RenderSettings,
+    frame: int | None = None,
 ) -> Result:
-    """The result of rendering `coeffs`."""
+    """The result of rendering `coeffs`, or a frame of it."""
     return Result(
         output=str(output),
         system=system.name,
-        n_frames=len(coeffs),
+        n_frames=len(coeffs) if frame is None else 1,
         fps=coeffs.fps,
         size=size_in_file(output, renderer.size, settings.codec),
         written=not settings.dry_run,

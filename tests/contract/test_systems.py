@@ -159,6 +159,8 @@ def test_render(name, source, tmp_path):
     assert [(frame.shape, frame.dtype) for frame in frames] == [((height, width, 3), np.uint8)] * 4
     assert not any(np.shares_memory(a, b) for a, b in zip(frames, frames[1:], strict=False))
     assert np.abs(frames[0].astype(int) - frames[3]).mean() > 0.2, "the head does not turn"
+    (third,) = renderer.render(Drive(coeffs=coeffs, frame=2))
+    assert np.abs(third.astype(int) - frames[2]).max() <= 1, "alone, a frame is not as it is in the film"
     write_coeffs(tmp_path / "c.safetensors", coeffs)
     again = renderer.render(Drive(coeffs=read_coeffs(tmp_path / "c.safetensors")))
     for first, second in zip(frames, again, strict=True):

@@ -85,7 +85,7 @@ class HeadGanRenderer:
         return self._fit.coeffs
 
     def render(self, drive: Drive) -> Iterator[U8]:
-        """One (H, W, 3) uint8 frame per coefficient row, each a fresh array.
+        """One (H, W, 3) uint8 frame per coefficient row that is to be drawn, each a fresh array.
 
         Before the first frame the networks see it twice, as in the release.
 
@@ -98,8 +98,8 @@ class HeadGanRenderer:
             raise CoeffFileError(f"codes of space {coeffs.space} cannot move a face of {self._model.space.name}")
         if audio is not None and len(audio) != len(coeffs):
             raise CoeffFileError(f"{FEATURE} has {len(audio)} rows for {len(coeffs)} frames")
-        for start in range(0, len(coeffs), self._options.batch):
-            stop = min(start + self._options.batch, len(coeffs))
+        for start in drive.frames[:: self._options.batch]:
+            stop = min(start + self._options.batch, drive.frames.stop)
             frames = np.maximum(np.arange(start - N_BEFORE, stop), 0)
             vertices = self._vertices(absolute(coeffs.at(frames), self._fit))
             heard = None if audio is None else audio[start:stop]

@@ -95,9 +95,9 @@ class MeshwarpRenderer:
         return self.image.shape[1], self.image.shape[0]
 
     def render(self, drive: Drive) -> Iterator[U8]:
-        """One (H, W, 3) uint8 frame per coefficient row, each a fresh array."""
+        """One (H, W, 3) uint8 frame per coefficient row that is to be drawn, each a fresh array."""
         resolver = MotionResolver(self.fit, self.landmarks, self.size, self.model, drive.coeffs)
-        for t in range(len(drive.coeffs)):
+        for t in drive.frames:
             yield self.draw(resolver.at(t))
 
     @property

@@ -99,14 +99,17 @@ class SadTalkerRenderer:
         return self._photo.coeffs
 
     def render(self, drive: Drive) -> Iterator[U8]:
-        """One (H, W, 3) uint8 frame per coefficient row, each a fresh array.
+        """One (H, W, 3) uint8 frame per coefficient row that is to be drawn, each a fresh array.
 
         Tracks that are missing stay as in the photo; relative ones add to its own, angle by angle as PoseVAE's do.
 
         Raises:
             CoeffFileError: codes of another space. UsageError: angles that cannot be read.
         """
-        for frame in self._drawer.draw(self._keypoints(drive.coeffs)):
+        points = self._keypoints(drive.coeffs)
+        if drive.frame is not None:  # the mapping net looks at its neighbours too
+            points = iter([torch.cat(list(points))[drive.frame : drive.frame + 1]])
+        for frame in self._drawer.draw(points):
             yield display_frame(frame, self._photo.display) if self._paster is None else self._paster.paste(frame)
 
     def _keypoints(self, coeffs: Coeffs) -> Iterator[Tensor]:

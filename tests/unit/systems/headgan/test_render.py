@@ -122,6 +122,18 @@ def test_batches_join_without_a_seam(batch):
         np.testing.assert_array_equal(sound, heard[t])
 
 
+def test_a_frame_alone_is_as_in_the_film():
+    coeffs, heard = lively(7), np.arange(7 * 300, dtype=np.float32).reshape(7, 300)
+    renderer, painter = renderer_of(photo_of(), NotingPainter(hears=(FEATURE,)), batch=2)
+    list(renderer.render(Drive(coeffs=coeffs, features={FEATURE: heard})))
+    film = painter.drawn
+    painter.calls.clear()
+    assert len(list(renderer.render(Drive(coeffs=coeffs, features={FEATURE: heard}, frame=4)))) == 1
+    ((stack, sound),) = painter.calls
+    np.testing.assert_array_equal(stack, film[2:5])
+    np.testing.assert_array_equal(sound, heard[4:5])
+
+
 def test_the_person_stays_who_they_are():
     """Identity codes of a driver do not matter: the shape is the source's (section 3.1)."""
     renderer, painter = renderer_of(photo_of())

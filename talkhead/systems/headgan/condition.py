@@ -16,9 +16,6 @@ from talkhead.systems.headgan.config import Condition
 from talkhead.systems.headgan.sketch import draw_sketch
 
 F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-
-MOUTH = slice(48, 68)  # of the 68 landmarks
 
 
 class ConditionDrawer:
@@ -53,9 +50,3 @@ class ConditionDrawer:
         lines = np.stack([draw_sketch(frame, self.side) for frame in points])  # (T, S, S)
         drawn = torch.from_numpy(np.ascontiguousarray(lines)).to(self._drawer.device).float()
         return drawn[:, None].expand(-1, 3, -1, -1).contiguous()
-
-
-def mouth_centres(vertices: npt.NDArray[np.floating[Any]], model: FaceModel) -> I64:
-    """Median of the mouth's landmarks, whole pixels, truncated as in the release; (T, V, 3) -> (T, 2), x then y."""
-    points = vertices[:, model.landmarks68, :2][:, MOUTH]
-    return np.median(points, axis=1).astype(np.int64)

@@ -22,6 +22,7 @@ from talkhead.audio.characters import (
 from talkhead.audio.framing import BLOCK_S, SAMPLE_RATE, Speech
 from talkhead.audio.low84 import N_LOW, low84, low84_compat
 from talkhead.errors import ShapeError
+from talkhead.systems.headgan.config import FPS
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -31,7 +32,8 @@ FEATURE = "headgan"
 N_FEATURES = N_LOW + N_WINDOW * N_CHARACTERS
 
 _SAME = 1e-6  # a column that deviates less says nothing
-_REACH = 5.0  # deviations: digital silence is far from all that is recorded
+REACH = 5.0
+"""Deviations at which scaled numbers are cut: digital silence is far from all that is recorded."""
 
 
 def features300(speech: Speech, *, fps: float, n_frames: int, characters: CharacterProvider = no_characters) -> F32:
@@ -154,13 +156,13 @@ class AudioScale:
         scaled = np.array(features, np.float32)
         if self.mean is not None and self.std is not None:
             way = (scaled[..., :N_LOW] - self.mean) / np.where(self.std > _SAME, self.std, np.inf)
-            scaled[..., :N_LOW] = np.clip(way, -_REACH, _REACH)
+            scaled[..., :N_LOW] = np.clip(way, -REACH, REACH)
         return scaled
 
     @staticmethod
     def silence(n_frames: int) -> F32:
         """What is heard while nobody speaks, not standardised: (n_frames, 300)."""
-        low = low84(_Silence(), fps=25.0, n_frames=1)
+        low = low84(_Silence(), fps=FPS, n_frames=1)
         letters = windows(others(n_frames))
         return np.concatenate([np.repeat(low, n_frames, axis=0), letters], 1)
 

@@ -9,6 +9,7 @@ from talkhead.errors import ShapeError, UsageError
 from talkhead.nn.discriminators import MultiScaleDiscriminator
 from talkhead.systems.headgan.config import N_PNCC
 from talkhead.systems.headgan.model_flow import N_RGB
+from talkhead.systems.headgan.pictures import inside
 
 
 class Discriminator(MultiScaleDiscriminator):
@@ -68,10 +69,5 @@ def mouths_of(images: Tensor, centres: Tensor, side: int) -> Tensor:
         raise ShapeError("centres", tuple(centres.shape), f"({B}, 2)")
     if side > min(H, W):
         raise ShapeError("images", tuple(images.shape), f"at least {side} pixels a side")
-    half = side // 2
-    cut = []
-    for image, (x, y) in zip(images, centres.tolist(), strict=True):
-        left = min(max(int(x), half), W - half) - half
-        top = min(max(int(y), half), H - half) - half
-        cut.append(image[:, top : top + side, left : left + side])
-    return torch.stack(cut)
+    corners = (inside(centres.cpu().numpy(), (W, H), side) - side // 2).tolist()
+    return torch.stack([image[:, y : y + side, x : x + side] for image, (x, y) in zip(images, corners, strict=True)])

@@ -34,9 +34,14 @@ def mouth_centres(landmarks: npt.NDArray[np.floating[Any]]) -> I64:
     return np.trunc(np.median(whole, axis=-2)).astype(np.int64)
 
 
-def inside(centres: I64, side: int, mouth_side: int) -> I64:
-    """Centres (..., 2) moved so that squares of `mouth_side` around them lie in a picture of `side` pixels."""
-    return np.clip(centres, mouth_side // 2, side - mouth_side // 2)
+def inside(centres: I64, size: int | tuple[int, int], mouth_side: int) -> I64:
+    """Centres moved so that squares around them lie in a picture.
+
+    Args:
+        centres: (..., 2) pixels, x then y. size: width and height of the picture, or its side. mouth_side: of the
+            squares, even.
+    """
+    return np.clip(centres, mouth_side // 2, np.asarray(size) - mouth_side // 2)
 
 
 def foreground(logits: Tensor, size: tuple[int, int]) -> Tensor:

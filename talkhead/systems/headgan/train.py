@@ -18,13 +18,14 @@ from talkhead.nn.losses import feature_matching, fooling_loss, made_loss, masked
 from talkhead.nn.perceptual import PerceptualConfig, PerceptualLoss
 from talkhead.nn.steps import TrainStep, frozen
 from talkhead.protocols import Reference, TrainingClip, Weights
-from talkhead.systems.headgan.condition import ConditionDrawer, mouth_centres
+from talkhead.systems.headgan.condition import ConditionDrawer
 from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, SIDE, TrainConfig
 from talkhead.systems.headgan.convert import checkpoint_metadata
 from talkhead.systems.headgan.fallback import face_flow
-from talkhead.systems.headgan.features import FEATURE, AudioScale
+from talkhead.systems.headgan.features import FEATURE, REACH, AudioScale
 from talkhead.systems.headgan.model import Drawn, Generator
 from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
+from talkhead.systems.headgan.pictures import mouth_centres
 from talkhead.weights.load import read_tensors
 
 U8 = npt.NDArray[np.uint8]
@@ -38,7 +39,6 @@ LAYER_WEIGHT = 4 / 5
 IS_FACE = 0.01
 """A pixel whose PNCC channels sum to more shows the face (release)."""
 
-REACH = 5.0  # deviations, as `AudioScale` cuts
 LEAST_VARIANCE = 1e-6
 
 _N_SHOWN = 4  # examples on a contact sheet
@@ -200,7 +200,7 @@ class HeadGanTraining:
             "reference_pncc": self._reference_pncc(reference),
             "reference": self._picture(reference.image),
             "target": self._picture(picture),
-            "mouth_centre": mouth_centres(vertices[-1:], self._model)[0],
+            "mouth_centre": mouth_centres(vertices[-1, self._model.landmarks68, :2]),
         }
         if self.config.network.audio:
             found["audio"] = self._audio(clip, t)

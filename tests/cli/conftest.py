@@ -45,3 +45,13 @@ def motion(tmp_path_factory):
     coeffs = talkhead.Coeffs(space="pose", fps=25.0, n_frames=5, rot=rot, relative=frozenset({"rot"}))
     talkhead.write_coeffs(path, coeffs)
     return path
+
+
+@pytest.fixture(scope="session")
+def talking(tmp_path_factory, face, speech) -> Path:
+    """A talking video of 192 px and 0.6 s, 15 frames."""
+    import talkhead
+
+    path = tmp_path_factory.mktemp("talking") / "talking.mp4"
+    talkhead.animate(face, speech, path, pose_style="lively", mark=False, system="meshwarp")
+    return path

@@ -23,14 +23,6 @@ N_FRAMES = 15
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory, face, speech):
-    """A talking video of 192 px and 0.6 s."""
-    path = tmp_path_factory.mktemp("talking") / "talking.mp4"
-    talkhead.animate(face, speech, path, pose_style="lively", mark=False, system="meshwarp")
-    return path
-
-
-@pytest.fixture(scope="module")
 def measured(talking):
     """Its coefficients."""
     return talkhead.extract(talking, system="meshwarp")

@@ -17,11 +17,11 @@ from talkhead.systems import NAMES, info
 
 log = logging.getLogger(__name__)
 
-# Stages for which `auto` prefers a learned system; what a photo is measured by stays the built-in way, which knows
-# eyelids and gaze, unless a space is asked for.
 Wishes = Mapping[Stage, Mapping[str, Any]]
 """What of each stage not every system can do; see `SystemInfo.lacks`."""
 
+# Stages for which `auto` prefers a learned system; what a photo is measured by stays the built-in way, which knows
+# eyelids and gaze, unless a space is asked for.
 _LEARNED_STAGES = ("audio2coeff", "pose", "render", "reenact")
 
 
@@ -55,7 +55,8 @@ def choose_system(
             raise UsageError(f"{chosen.name} takes no --checkpoint", hint=_who_understands("checkpoint"))
         return chosen
     if machine.checkpoint is not None:
-        raise UsageError("--checkpoint belongs to one system", hint="name it: " + _who_understands("checkpoint"))
+        hint = "name it with --system; " + _who_understands("checkpoint")
+        raise UsageError("--checkpoint belongs to one system", hint=hint)
     offered = [s for s in offered if not s.by_name]
     if space is not None:
         family = space_family(space)
@@ -145,7 +146,9 @@ def build(
         device = resolve_device(device)
     builder = getattr(importlib.import_module(system.module), f"build_{stage}")
     accepted = inspect.signature(builder).parameters
-    if "dtype" not in accepted and dtype not in ("auto", "float32"):
+    # A learned system's precision does not concern the built-in one that works beside it, nor its own ears.
+    is_meant = not system.weights and machine.system in ("auto", system.name)
+    if is_meant and "dtype" not in accepted and dtype not in ("auto", "float32"):
         raise UsageError(f"{system.name} computes in float32; --dtype {dtype} is for learned systems")
     options: dict[str, Any] = {"device": device, "dtype": dtype}
     if "weights" in accepted:

@@ -125,6 +125,18 @@ def test_edit(run_cli, tmp_path, face, own):
     assert np.abs(pixels(still) - pixels(face)).mean() < 2, "what nobody edits is the photo"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_precision_is_the_networks_affair(run_cli, tmp_path, face, speech, own, dtype):
+    """What measures and what listens beside them computes as ever."""
+    made(run_cli("animate", face, speech, "-o", tmp_path / "a.mp4", "--dtype", dtype, *own))
+    made(run_cli("edit", face, "-o", tmp_path / "e.png", "--yaw", "5", "--dtype", dtype, *own))
+    for system in ("meshwarp", "auto"):
+        refused = run_cli(
+            "frontalize", face, "-o", tmp_path / "f.png", "--dtype", "bfloat16", "--system", system, "--device", "cpu"
+        )
+        assert refused.code == 2 and "computes in float32" in refused.stderr
+
+
 def test_frontalize(run_cli, tmp_path, face, own):
     made(run_cli("frontalize", face, "-o", tmp_path / "front.png", *own), "48x48")
     made(

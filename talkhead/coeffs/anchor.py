@@ -24,7 +24,8 @@ def anchored(motion: Coeffs, reference: Coeffs, rest: Coeffs) -> Coeffs:
             read it. rest: one frame, the photo as its renderer reads it.
     Returns:
         T frames. Expression and gaze are moved by what the readings differ, turns are composed with it, lids close
-        from the renderer's closure to shut. Position and size become offsets from the reference.
+        from the renderer's closure to shut. Position and size become offsets from the reference. Codes that are moved
+        are of the identity that the renderer reads.
     """
     changes: dict[str, Any] = {}
     relative = set(motion.relative)
@@ -47,7 +48,8 @@ def anchored(motion: Coeffs, reference: Coeffs, rest: Coeffs) -> Coeffs:
     if "scale" in pairs:
         changes["scale"] = motion.scale / reference.scale  # type: ignore[operator]
     relative |= changes.keys() & {"trans", "scale"}
-    return motion.replace(relative=frozenset(relative), **changes)
+    identity = rest.id if "exp" in changes else motion.id
+    return motion.replace(relative=frozenset(relative), id=identity, **changes)
 
 
 def _closing(track: F32, own: F32, new: F32) -> F32:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.retarget import is_same_person
 from talkhead.errors import FaceNotFoundError, ShapeError
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.topology import LANDMARKS_68
@@ -92,6 +93,20 @@ def fit_photo(
         scale=float(poses.scale[0]),
         size=size,
     )
+
+
+def fit_like(fit: PhotoFit, landmarks: Landmarks, like: Coeffs, model: FaceModel) -> PhotoFit:
+    """A photo's fit under the identity of a clip of the same person; of another person, or of nobody, as it is.
+
+    One picture tells identity and expression apart less well than a clip does; what is compared with a clip's absolute
+    codes must have been measured against the same neutral face.
+
+    Args:
+        fit, landmarks: of the photo. like: coefficients of the clip.
+    """
+    if np.array_equal(like.id, fit.coeffs.id) or not is_same_person(like, fit.coeffs, model.space):  # type: ignore[arg-type]
+        return fit
+    return fit_photo(landmarks, fit.size, model, id_codes=like.id, eye_open=like.params.get("eye_open"))
 
 
 def fit_video(

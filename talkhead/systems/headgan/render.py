@@ -19,7 +19,7 @@ from talkhead.face import HEAD_MARGIN
 from talkhead.face.crop import fixed_crop
 from talkhead.face.framing import Box, brought_to, cut_box, on_white
 from talkhead.face.seam import Seam, feather_mask
-from talkhead.face3d.fit import fit_photo
+from talkhead.face3d.fit import PhotoFit, fit_like, fit_photo
 from talkhead.face3d.morphable import FaceModel
 from talkhead.face3d.pncc import posed_vertices
 from talkhead.face3d.posed import absolute
@@ -59,11 +59,12 @@ class HeadGanRenderer:
                 hint=f"it needs {_LEAST_SIDE}: use a larger picture",
             )
         under = np.ascontiguousarray(square)
-        square, _ = brought_to(under, points, painter.side)
+        self._square, _ = brought_to(under, points, painter.side)
+        self._landmarks = landmarks
         # Measured in the whole photo, as motion is: a head away from its middle also moves when its size changes.
         self._fit = fit_photo(landmarks, self._size, model)
         self._photo, self._box, self._seam = image, box, None
-        painter.look(square, self._vertices(self._fit.coeffs)[0])
+        self._look(self._fit)
         if options.framing == "full":
             self._seam = Seam(under, feather_mask(box, self._size))
 
@@ -98,13 +99,22 @@ class HeadGanRenderer:
             raise CoeffFileError(f"codes of space {coeffs.space} cannot move a face of {self._model.space.name}")
         if audio is not None and len(audio) != len(coeffs):
             raise CoeffFileError(f"{FEATURE} has {len(audio)} rows for {len(coeffs)} frames")
+        # Of a clip of the same person everything is drawn with the clip's identity, as in training sets.
+        fit = fit_like(self._fit, self._landmarks, coeffs, self._model)
+        if fit is not self._seen:
+            self._look(fit)
         for start in drive.frames[:: self._options.batch]:
             stop = min(start + self._options.batch, drive.frames.stop)
             frames = np.maximum(np.arange(start - N_BEFORE, stop), 0)
-            vertices = self._vertices(absolute(coeffs.at(frames), self._fit))
+            vertices = self._vertices(absolute(coeffs.at(frames), fit))
             heard = None if audio is None else audio[start:stop]
             for square in self._painter.paint(vertices, heard):
                 yield self._shown(square)
+
+    def _look(self, fit: PhotoFit) -> None:
+        """Show the painter the photo, with the face where a fit has it."""
+        self._seen = fit
+        self._painter.look(self._square, self._vertices(fit.coeffs)[0])
 
     def _vertices(self, coeffs: Coeffs) -> F64:
         """Vertices of coefficients absolute in the photo, (T, V, 3) pixels of the square."""

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.retarget import is_same_person
 from talkhead.face.landmarks import Landmarks
-from talkhead.face3d.fit import fit_photo, fit_video
+from talkhead.face3d.fit import fit_like, fit_photo, fit_video
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.protocols import Source
 
@@ -36,11 +35,10 @@ class MeshwarpExtractor:
         """
         height, width = source.image.shape[:2]
         model = self._model
-        coeffs = fit_photo(source.landmarks, (width, height), model).coeffs
-        if like is not None and is_same_person(like, coeffs, model.space):
-            eye_open = like.params.get("eye_open")
-            coeffs = fit_photo(source.landmarks, (width, height), model, id_codes=like.id, eye_open=eye_open).coeffs
-        coeffs = coeffs.replace(fps=fps)
+        fit = fit_photo(source.landmarks, (width, height), model)
+        if like is not None:
+            fit = fit_like(fit, source.landmarks, like, model)
+        coeffs = fit.coeffs.replace(fps=fps)
         return coeffs.replace(landmarks=source.landmarks.view68()[None]) if landmarks else coeffs
 
     def video(self, clip: Clip, found: Iterable[Landmarks | None], *, landmarks: bool = False) -> Coeffs:

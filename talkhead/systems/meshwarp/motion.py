@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from talkhead.coeffs.container import Coeffs
-from talkhead.coeffs.retarget import RetargetConfig, identity_distance
 from talkhead.errors import CoeffFileError
 from talkhead.face.landmarks import Landmarks
 from talkhead.face.topology import CHIN, MOUTH_CORNERS
-from talkhead.face3d.fit import PhotoFit, fit_photo
+from talkhead.face3d.fit import PhotoFit, fit_like
 from talkhead.face3d.lips import closing_codes
 from talkhead.face3d.morphable import FaceModel
 from talkhead.face3d.posed import EyeMotion
@@ -82,7 +81,7 @@ class MotionResolver:
         assert rest.rot is not None and rest.trans is not None and rest.scale is not None
         self._rest_rotation = euler_to_matrix(rest.rot[0])
         self._rest_trans, self._rest_scale = rest.trans[0].astype(np.float64), float(rest.scale[0])
-        own = self._measured_like_driver(fit, landmarks, size)
+        own = fit_like(fit, landmarks, coeffs, model).coeffs
         assert own.rot is not None and own.trans is not None and own.scale is not None
         self._own_rotation = euler_to_matrix(own.rot[0])
         self._own_trans, self._own_scale = own.trans[0].astype(np.float64), float(own.scale[0])
@@ -135,21 +134,6 @@ class MotionResolver:
         """Relative codes on this photo: on its own lips closed, and on less of its smile where lips are rounded."""
         codes: F64 = offset + self._closing - _SMILE_YIELDS * self._rounding(offset) * self._smile
         return codes
-
-    def _measured_like_driver(self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int]) -> Coeffs:
-        """The photo's own coefficients, under the driver's identity when both are the same person.
-
-        One picture tells identity and expression apart less well than a clip does; what is subtracted from a clip's
-        absolute codes must have been measured against the same neutral face.
-        """
-        driver = self._coeffs
-        if (
-            driver.id is None
-            or identity_distance(driver, fit.coeffs, self._model.space) >= RetargetConfig().same_person
-        ):
-            return fit.coeffs
-        eye_open = driver.params.get("eye_open")
-        return fit_photo(landmarks, size, self._model, id_codes=driver.id, eye_open=eye_open).coeffs
 
     def _pose(self, t: int) -> Pose:
         c = self._coeffs

@@ -80,3 +80,11 @@ def test_relative_and_missing_tracks_stay(motion):
     blind = anchored(motion, reference, rest.replace(gaze=None, eyelid=None, exp=None, rot=None))
     np.testing.assert_array_equal(blind.exp, motion.exp)
     np.testing.assert_array_equal(blind.gaze, motion.gaze)
+
+
+def test_moved_codes_are_of_the_identity_that_the_renderer_reads(motion):
+    """A renderer that looks for the same person's clip would else take the readings' difference off twice."""
+    reference = own_frame(motion)
+    rest = other_reading(reference).replace(id=np.array([0.5, -1.0], np.float32))
+    np.testing.assert_array_equal(anchored(motion, reference, rest).id, rest.id)
+    assert anchored(motion.replace(exp=None), reference, rest).id is motion.id

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.retarget import is_same_person
 from talkhead.errors import CoeffFileError, InputError
 from talkhead.face import HEAD_MARGIN
 from talkhead.face.landmarks import Landmarks
 from talkhead.face3d.morphable import load_builtin
-from talkhead.geometry import euler_to_matrix, project
+from talkhead.geometry import euler_to_matrix, fit_similarity, project
 from talkhead.protocols import Drive, Source
 from talkhead.systems.headgan.features import FEATURE
 from talkhead.systems.headgan.options import RenderOptions
@@ -44,9 +45,9 @@ class NotingPainter:
         return np.concatenate([vertices[2:] for vertices, _ in self.calls])
 
 
-def photo_of(size=PHOTO, trans=(0.0, 0.0, 0.0), scale=35.0, alpha=None):
+def photo_of(size=PHOTO, trans=(0.0, 0.0, 0.0), scale=35.0, alpha=None, who=None):
     rot = (0.05, -0.1, 0.02)
-    points = project(MODEL.mean.astype(np.float64), euler_to_matrix(rot), np.array(trans), scale, size)
+    points = project(MODEL.shape(who), euler_to_matrix(rot), np.array(trans), scale, size)
     image = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), np.uint8)
     return Source(image=image, landmarks=Landmarks(points), alpha=alpha)
 
@@ -142,6 +143,22 @@ def test_the_person_stays_who_they_are():
     for who in (None, other):
         list(renderer.render(Drive(coeffs=coeffs.replace(id=who))))
     np.testing.assert_array_equal(painter.drawn[0], painter.drawn[1])
+
+
+def test_a_clip_of_the_same_person_says_who_that_is():
+    """It tells better than one picture; the photo is then looked at with that identity, as in training."""
+    who = np.random.default_rng(5).standard_normal(14) * MODEL.space.id_std
+    renderer, painter = renderer_of(photo_of(who=who))
+    own, at_first = renderer.rest_coeffs(), painter.vertices
+    clip = motion(1, exp=np.zeros((1, 28)), relative=()).replace(id=np.float32(1.3) * own.id)
+    assert is_same_person(clip, own, MODEL.space)
+    list(renderer.render(Drive(coeffs=clip)))
+    assert np.abs(painter.vertices - at_first).max() > 0.1
+    upright, shape = painter.drawn[0] * (1, -1, -1), MODEL.shape(clip.id)
+    scale, rotation, shift = fit_similarity(upright, shape)
+    assert np.abs(scale * upright @ rotation.T + shift - shape).max() < 0.02, "but for the lids"
+    list(renderer.render(Drive(coeffs=own)))
+    np.testing.assert_array_equal(painter.vertices, at_first)
 
 
 def test_a_whole_photo_is_kept_outside_the_square():

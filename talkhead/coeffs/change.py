@@ -98,6 +98,8 @@ def change_track(coeffs: Coeffs, track: str, column: int, curve: Curve, mode: Mo
 def change_scale(coeffs: Coeffs, curve: Curve, mode: Mode) -> Coeffs:
     """Change the size of the head by `curve`, (T,): pixels per unit, or factors where the track is relative.
 
+    An absolute head stays where it is in the picture, wherever that is.
+
     Raises:
         UsageError: a size of zero or below.
     """
@@ -105,6 +107,8 @@ def change_scale(coeffs: Coeffs, curve: Curve, mode: Mode) -> Coeffs:
     scale = _combined(old, curve, mode)
     if not (scale > 0).all():
         raise UsageError(f"scale would become {scale.min():g}, expected more than 0")
+    if coeffs.trans is not None and coeffs.scale is not None and not coeffs.relative & {"trans", "scale"}:
+        coeffs = coeffs.replace(trans=(coeffs.trans * (old / scale)[:, None]).astype(np.float32))
     return _replaced(coeffs, "scale", scale.astype(np.float32))
 
 

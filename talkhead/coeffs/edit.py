@@ -1,8 +1,8 @@
 """Edits of coefficients: `exp-pc1 2.0`, `yaw +=5`, `smile 0:0,1:1` and so on, as pure functions.
 
 A list of `Edit`s is applied in one fixed order, whatever the order they are given in: `start end`, `retime`,
-`id-from`, `mirror`, `neutral`, `smooth`, the scalings, then everything that adds or sets values, `space` last. Keyframe
-seconds are therefore seconds of the result.
+`id-from`, `mirror`, `neutral`, `smooth`, the scalings, `scale`, then everything that adds or sets values, `space` last.
+Keyframe seconds are therefore seconds of the result.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ CONTROLS = {
     "nose-wrinkle": "wrinkle the nose",
 }
 
-_TIME, _CONTENT, _SCALING, _VALUES, _SPACE = 0, 2, 6, 7, 9
+_TIME, _CONTENT, _SCALING, _SIZE, _VALUES, _SPACE = 0, 2, 6, 7, 8, 10
 _KINDS = (
     EditKind(name="start", unit="s", low=0, takes="number", rank=_TIME, stales=False, help="drop what comes before"),
     EditKind(name="end", unit="s", low=0, takes="number", rank=_TIME, stales=False, help="drop what comes after"),
@@ -112,7 +112,7 @@ _KINDS = (
     EditKind(name="trans-x", unit="100 mm", mode="add", rank=_VALUES, help="move to image right"),
     EditKind(name="trans-y", unit="100 mm", mode="add", rank=_VALUES, help="move up"),
     EditKind(name="trans-z", unit="100 mm", mode="add", rank=_VALUES, help="move to the camera"),
-    EditKind(name="scale", mode="multiply", low=0, rank=_VALUES, help="make the head so many times as large"),
+    EditKind(name="scale", mode="multiply", low=0, rank=_SIZE, help="make the head so many times as large"),
     EditKind(name="space", takes="word", rank=_SPACE, stales=False, help="convert codes to another face model"),
 )  # fmt: skip
 EDITS = {kind.name: kind for kind in _KINDS}
@@ -231,7 +231,7 @@ def parse_edit(name: str, text: str = "") -> Edit:
     mode, text = kind.mode, text.strip() or ("1" if name == "neutral" else "")
     for prefix, (its_mode, change) in _MODES.items():
         if text.startswith(prefix):
-            if kind.takes == "number" or kind.rank != _VALUES:
+            if kind.takes == "number" or kind.rank not in (_SIZE, _VALUES):
                 raise UsageError(f"{name} {text}: expected a plain value")
             return Edit(name=name, mode=its_mode, keyframes=_keyframes(name, text[len(prefix) :]).mapped(change))
     return Edit(name=name, mode=mode, keyframes=_keyframes(name, text))

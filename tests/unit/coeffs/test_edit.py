@@ -112,6 +112,17 @@ def test_a_missing_expression_is_made_in_the_known_space(motion, edit, space):
     np.testing.assert_allclose(smiling.exp, np.tile(space.controls["smile"], (50, 1)))
 
 
+def test_a_head_grows_where_it_is(motion, edit):
+    """In its picture; and it is moved afterwards, in units of its new size, whatever is said first."""
+    aside = motion.replace(trans=motion.trans + np.float32(0.7))
+    larger = edit(aside, ("scale", "0:1,1:2"))
+    np.testing.assert_allclose(larger.trans * larger.scale[:, None], aside.trans * aside.scale[:, None], rtol=1e-5)
+    first, last = edit(aside, ("trans-x", "0.1"), ("scale", "2")), edit(aside, ("scale", "2"), ("trans-x", "0.1"))
+    np.testing.assert_array_equal(first.trans, last.trans)
+    offsets = aside.replace(relative=frozenset({"trans"}))
+    np.testing.assert_array_equal(edit(offsets, ("scale", "2")).trans, offsets.trans)
+
+
 def test_scale_multiplies_sets_and_stays_positive(motion, edit):
     np.testing.assert_allclose(edit(motion, ("scale", "1.5")).scale, 1.5 * motion.scale, rtol=1e-6)
     assert edit(motion, ("scale", "=80")).scale == pytest.approx(80)

@@ -63,13 +63,20 @@ class MotionResolver:
 
     Args:
         fit: of the photo. landmarks, size: of the photo, to refit it under the driver's identity. model: face model.
-        coeffs: the motion; its `relative` tracks are offsets from the photo's rest.
+        coeffs: the motion; its `relative` tracks are offsets from the photo's rest. aside: where the middle of the
+            whole photo is, of which this may be a part, from this picture's middle, (2,) pixels: heads that come
+            nearer grow about it.
     Raises:
         CoeffFileError: `exp` is in another face model's space.
     """
 
     def __init__(
-        self, fit: PhotoFit, landmarks: Landmarks, size: tuple[int, int], model: FaceModel, coeffs: Coeffs
+        self,
+        fit: PhotoFit,
+        landmarks: Landmarks,
+        model: FaceModel,
+        coeffs: Coeffs,
+        aside: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         if coeffs.exp is not None and coeffs.space != model.space.name:
             raise CoeffFileError(
@@ -81,6 +88,7 @@ class MotionResolver:
         assert rest.rot is not None and rest.trans is not None and rest.scale is not None
         self._rest_rotation = euler_to_matrix(rest.rot[0])
         self._rest_trans, self._rest_scale = rest.trans[0].astype(np.float64), float(rest.scale[0])
+        self._aside = np.array([aside[0], -aside[1], 0.0]) / self._rest_scale
         own = fit_like(fit, landmarks, coeffs, model).coeffs
         assert own.rot is not None and own.trans is not None and own.scale is not None
         self._own_rotation = euler_to_matrix(own.rot[0])
@@ -145,7 +153,10 @@ class MotionResolver:
         if c.trans is not None:
             trans = trans + c.trans[t] - (0 if "trans" in c.relative else self._own_trans)
         if c.scale is not None:
-            scale = scale * float(c.scale[t]) / (1 if "scale" in c.relative else self._own_scale)
+            zoom = float(c.scale[t]) / (1 if "scale" in c.relative else self._own_scale)
+            scale = scale * zoom
+            if "scale" in c.relative:
+                trans = trans + self._aside * (1 / zoom - 1)
         return Pose(rotation=rotation, trans=trans, scale=scale)
 
     def _limited(self, offset: F64) -> F64:

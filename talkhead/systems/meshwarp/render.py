@@ -58,10 +58,16 @@ _MIN_SIZE = 32  # a face needs some pixels
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Framed:
-    """The photo as it will be shown: `image` (H, W, 3) uint8 and landmarks in its pixels."""
+    """The photo as it will be shown.
+
+    Attributes:
+        image: (H, W, 3) uint8. landmarks: in its pixels. aside: where the whole photo's middle is, from its middle, x
+            and y in its pixels.
+    """
 
     image: U8
     landmarks: Landmarks
+    aside: tuple[float, float] = (0.0, 0.0)
 
 
 class MeshwarpRenderer:
@@ -84,7 +90,7 @@ class MeshwarpRenderer:
                 f"{source.name} comes out at only {width}x{height} pixels",
                 hint=f"the shorter side must have {_MIN_SIZE} pixels: use a larger picture, or a larger size",
             )
-        self.landmarks = framed.landmarks
+        self.landmarks, self._aside = framed.landmarks, framed.aside
         fit = fit_photo(framed.landmarks, (width, height), self.model)
         self.fit: PhotoFit = replace(fit, vertices=deepened(fit.vertices, pose_of(fit.coeffs), RELIEF))
         self._prepare()
@@ -96,7 +102,7 @@ class MeshwarpRenderer:
 
     def render(self, drive: Drive) -> Iterator[U8]:
         """One (H, W, 3) uint8 frame per coefficient row that is to be drawn, each a fresh array."""
-        resolver = MotionResolver(self.fit, self.landmarks, self.size, self.model, drive.coeffs)
+        resolver = MotionResolver(self.fit, self.landmarks, self.model, drive.coeffs, self._aside)
         for t in drive.frames:
             yield self.draw(resolver.at(t))
 
@@ -305,11 +311,15 @@ def _marked(mask: U8, points: F64) -> npt.NDArray[np.bool_]:
 def frame_source(source: Source, config: RenderConfig) -> Framed:
     """Compose alpha on white, cut to the framing asked for, resize; landmarks follow."""
     image, landmarks = on_white(source.image, source.alpha), source.landmarks
+    height, width = image.shape[:2]
+    aside = 0.0, 0.0
     if config.framing == "crop":
-        box = _head_square(landmarks.points, image.shape[1], image.shape[0])
+        x0, y0, x1, y1 = box = _head_square(landmarks.points, width, height)
         image, landmarks = cut_box(image, landmarks, box)
-    image, landmarks = brought_to(image, landmarks, config.size)
-    return Framed(image=np.ascontiguousarray(image), landmarks=landmarks)
+        aside = (width - x0 - x1) / 2, (height - y0 - y1) / 2
+    shown, landmarks = brought_to(image, landmarks, config.size)
+    factor = shown.shape[1] / image.shape[1]
+    return Framed(image=np.ascontiguousarray(shown), landmarks=landmarks, aside=(factor * aside[0], factor * aside[1]))
 
 
 def _head_square(points: F64, width: int, height: int) -> Box:

@@ -9,6 +9,7 @@ import pytest
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.errors import CoeffFileError, InputError
+from talkhead.face.landmarks import Landmarks
 from talkhead.face.mesh import choose_face
 from talkhead.face3d.lips import closing_codes
 from talkhead.media.image import read_image
@@ -16,7 +17,7 @@ from talkhead.protocols import Drive, Source
 from talkhead.systems.meshwarp.config import RenderConfig
 from talkhead.systems.meshwarp.mesh import deepened
 from talkhead.systems.meshwarp.motion import MotionResolver
-from talkhead.systems.meshwarp.render import MeshwarpRenderer
+from talkhead.systems.meshwarp.render import MeshwarpRenderer, frame_source
 
 SIZE = 320
 
@@ -79,7 +80,7 @@ def close_up(source: Source) -> MeshwarpRenderer:
 def _between_lips(renderer: MeshwarpRenderer, codes: np.ndarray, tongue: float = 0.0) -> np.ndarray:
     """Greatest of red, green, blue on the line between the middles of the inner lips, from above, (n,)."""
     drive = _motion(renderer, exp=[codes], tongue=[tongue])
-    resolver = MotionResolver(renderer.fit, renderer.landmarks, renderer.size, renderer.model, drive.coeffs)
+    resolver = MotionResolver(renderer.fit, renderer.landmarks, renderer.model, drive.coeffs)
     motion = resolver.at(0)
     x, y = motion.pose.place(motion.face[[13, 14]], renderer.size)[:, :2].T
     frame = renderer.draw(motion)
@@ -104,7 +105,7 @@ def test_rounded_lips_hide_the_teeth_and_flared_ones_do_not(close_up):
 def test_who_smiles_gives_it_up_to_round_the_lips(renderer):
     controls = renderer.model.space.controls
     resolver = MotionResolver(
-        renderer.fit, renderer.landmarks, renderer.size, renderer.model,
+        renderer.fit, renderer.landmarks, renderer.model,
         _motion(renderer, 2, exp=np.stack([0 * controls["pucker"], controls["pucker"]])).coeffs,
     )  # fmt: skip
     width = [np.ptp(resolver.at(t).face[[61, 291], 0]) / 0.9 for t in (0, 1)]
@@ -167,9 +168,31 @@ def test_background_far_from_the_head_never_changes(renderer):
     assert np.array_equal(frame[:, far], renderer.image[:, far])
 
 
+def test_heads_move_in_a_part_of_the_photo_as_in_the_whole(source):
+    """Also one beside its middle that comes nearer."""
+    wide = np.concatenate([np.full_like(source.image, 90), source.image], 1)
+    points = source.landmarks.points + (source.image.shape[1], 0, 0)
+    beside = Source(image=wide, landmarks=Landmarks(points))
+    moved = []
+    for framing in ("full", "crop"):
+        renderer = MeshwarpRenderer(beside, RenderConfig(framing=framing))
+        coeffs = _motion(renderer, scale=[1.2], trans=[[-0.3, 0.1, 0]]).coeffs
+        pose = (
+            MotionResolver(
+                renderer.fit, renderer.landmarks, renderer.model, coeffs, frame_source(beside, renderer.config).aside
+            )
+            .at(0)
+            .pose
+        )
+        before, after = (p.place(renderer.fit.vertices, renderer.size)[:, :2] for p in (renderer.mesh.pose, pose))
+        moved.append(after - before)
+    assert np.abs(moved[0]).max() > 20
+    np.testing.assert_allclose(moved[0], moved[1], atol=0.5)
+
+
 def test_turning_too_far_is_held_and_said_once(renderer, caplog):
     resolver_of = lambda rot: MotionResolver(  # noqa: E731
-        renderer.fit, renderer.landmarks, renderer.size, renderer.model, _motion(renderer, rot=[rot]).coeffs
+        renderer.fit, renderer.landmarks, renderer.model, _motion(renderer, rot=[rot]).coeffs
     )
     far, near = resolver_of([0, 1.2, 0]), resolver_of([0, 0.2, 0])
     rest = renderer.fit.rotation

@@ -64,7 +64,8 @@ def render(
 
     Args:
         face: photo. motion: coefficients, files or "-", merged in order. output: a video, a picture (one frame), or a
-            folder for pictures of all frames. audio: sound track to put in. frame: only this frame, from 0.
+            folder for pictures of all frames. audio: sound track to put in,
+            and what networks that listen hear; these may draw pictures with it too. frame: only this frame, from 0.
         still: leave the head as it is in the photo. exp_scale: strength of the expression.
         yaw, pitch, roll: head angles in degrees instead of the motion's own, as in `animate`.
         words: how to make and write the pictures; see `RenderSettings`.
@@ -76,25 +77,33 @@ def render(
     settings = RenderSettings.of(words)
     files = [motion] if isinstance(motion, (str, Path, Coeffs)) else motion
     kind = check_destination(output, overwrite=settings.overwrite, inputs=[face, *files, audio, settings.face_choice])
-    if audio is not None and kind != "video":
-        raise UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
     check_sound(audio)
     check_scale("exp_scale", exp_scale)
     coeffs = read_motion(motion)
     frame = one_frame(coeffs, kind, frame)
     space = coeffs.space if has_codes(coeffs) else None
     chosen = choose_system(settings.machine, "render", space=space, wishes={"render": picture_wishes(settings)})
+    goes_nowhere = audio is not None and kind != "video"
+    if goes_nowhere and "listen" not in chosen.stages:
+        raise _needs_a_video()
     source = open_source(face, settings.face_choice)
     angles = {name: None if a is None else str(a) for name, a in (("yaw", yaw), ("pitch", pitch), ("roll", roll))}
     renderer = open_renderer(chosen, source, settings, turned_by(chosen, angles))
+    if goes_nowhere and not renderer.hears:
+        raise _needs_a_video()
     coeffs = shaped(readable(coeffs, chosen, settings, source), still, exp_scale)
     coeffs = turned(fitted_to(coeffs, source, chosen, settings.machine), chosen, angles)
     if settings.dry_run:
         return result_of(output, renderer, coeffs, chosen, settings, frame)
     sound = None if audio is None else Path(audio)
     features = heard_in_file(chosen, renderer, sound, coeffs, settings)
-    write_frames(renderer, coeffs, output, kind, audio=sound, settings=settings, features=features, frame=frame)
+    track = sound if kind == "video" else None
+    write_frames(renderer, coeffs, output, kind, audio=track, settings=settings, features=features, frame=frame)
     return result_of(output, renderer, coeffs, chosen, settings, frame)
+
+
+def _needs_a_video() -> UsageError:
+    return UsageError("--audio needs a video to go into", hint="end the output's name in .mp4")
 
 
 def picture_wishes(settings: RenderSettings) -> dict[str, Any]:

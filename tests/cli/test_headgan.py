@@ -98,6 +98,17 @@ def test_networks_hear(run_cli, tmp_path, face, speech, spoken, own):
     assert np.abs(one - other).max() > 0
 
 
+def test_pictures_are_drawn_with_what_is_heard_there(run_cli, tmp_path, face, speech, spoken, own):
+    """Sound that nobody hears has no place in a picture."""
+    for kind, words in (("film", ()), ("one", ("--frame", "9"))):
+        made(run_cli("render", face, spoken, "--audio", speech, "-o", tmp_path / f"{kind}/", *words, "--no-mark", *own))
+    film, one = folder(tmp_path / "film"), folder(tmp_path / "one")
+    assert (len(film), len(one)) == (N_FRAMES, 1) and np.abs(one[0] - film[9]).max() <= 1
+    for system in (WARP, ("--system", "meshwarp")):
+        result = run_cli("render", face, spoken, "--audio", speech, "-o", tmp_path / "x.png", *system)
+        assert result.code == 2 and "--audio needs a video" in result.stderr
+
+
 @pytest.mark.parametrize("length", [5, 40])
 def test_sound_may_be_longer_or_shorter_than_the_motion(run_cli, tmp_path, face, speech, spoken, own, length):
     coeffs = read_coeffs(spoken)

@@ -50,7 +50,12 @@ def command(
     ] = PREPARE.size,
     listen: Annotated[
         list[str] | None,
-        typer.Option("--listen", metavar="SYSTEM", help="Also store what this system hears.", rich_help_panel=KEPT),
+        typer.Option(
+            "--listen",
+            metavar="SYSTEM[:WAY]",
+            help="Also store what this system hears; headgan:recognised with the letters of English speech.",
+            rich_help_panel=KEPT,
+        ),
     ] = None,
     picture: Annotated[
         PictureWord, typer.Option("--picture", help="How frames are stored.", rich_help_panel=KEPT)

@@ -288,25 +288,26 @@ class _Made:
 
 
 def build_listener(name: str, device: str = "cpu") -> Listener:
-    """The listener of a system as its networks learn it, whatever published ones hear.
+    """The listener of a system as its networks learn it, whatever published ones hear; `SYSTEM` or `SYSTEM:WAY`.
 
     Raises:
-        UsageError: there is no such system, or it does not listen.
+        UsageError: there is no such system, or it does not listen, or not in that way.
     """
-    info = listening_system(name)
-    made: Listener = importlib.import_module(info.module).build_listen(device=device)
+    module = importlib.import_module(listening_system(name).module)
+    how = name.partition(":")[2]
+    made: Listener = module.build_listen(device=device, **({"how": how} if how else {}))
     return made
 
 
 def listening_system(name: str) -> SystemInfo:
-    """The system of that name, if it listens.
+    """The system of that name (what follows a colon is left to it), if it listens.
 
     Raises:
         UsageError: there is none, or it does not.
     """
     from talkhead.systems import NAMES, info
 
-    found = info(name)
+    found = info(name.partition(":")[0])
     if "listen" not in found.stages:
         able = [other for other in NAMES if "listen" in info(other).stages]
         raise UsageError(f"{name} does not listen", hint=f"systems that do: {', '.join(able) or 'none'}")

@@ -30,7 +30,8 @@ class PrepareConfig:
         picture: how frames are stored. quality: of JPEG, 1 to 100.
         masks: of the person: `quick` is one look of the segmentation network, 8 ms a frame; `fine` is the matte that
             rendering uses, 70 ms.
-        listen: systems whose hearing is stored. shard_mb: size at which a new shard is begun, megabytes.
+        listen: systems whose hearing is stored, `SYSTEM` or `SYSTEM:WAY`. shard_mb: size at which a new shard is begun,
+            megabytes.
     Raises:
         UsageError: a value out of range.
     """

@@ -24,6 +24,8 @@ _WIDTHS = (32, 128, 512)  # tables 4 and 5
 
 Condition = Literal["pncc", "landmarks"]
 Vgg = Literal["published", "random", "none"]
+Letters = Literal["none", "recognised"]
+"""Who tells the letters that are spoken: nobody, or a recogniser of English speech."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +35,11 @@ class NetworkConfig:
     Attributes:
         width_mult: factor of all channels but SPADE's hidden ones. spade_hidden: channels between a condition and its
             gamma, beta (256 in the release; the paper is silent). audio: whether R hears; without, its AdaIN blocks
-            are left out. n_audio: values per frame. flow: whether F bends what it encodes; without, it is the ablation
-            of section 4.4. flow_mask: a second head of F that says where the flow counts (release). spade_residual:
-            whether SPADE blocks add their input, as the release does and the paper's figure does not. condition: what
-            is drawn of the face, PNCC or (ablation) the edges between 68 landmarks; three channels either way.
+            are left out. n_audio: values per frame. letters: who tells 216 of them, in training as in use.
+        flow: whether F bends what it encodes; without, it is the ablation of section 4.4. flow_mask: a second head of
+            F that says where the flow counts (release). spade_residual: whether SPADE blocks add their input, as the
+            release does and the paper's figure does not. condition: what is drawn of the face, PNCC or (ablation) the
+            edges between 68 landmarks; three channels either way.
     Raises:
         InputError: a width that is not a whole number of channels, or a count below 1.
     """
@@ -45,6 +48,7 @@ class NetworkConfig:
     spade_hidden: int = 256
     audio: bool = True
     n_audio: int = N_AUDIO
+    letters: Letters = "none"
     flow: bool = True
     flow_mask: bool = False
     spade_residual: bool = True

@@ -189,15 +189,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise WeightsError(f"{path}: what it says of its networks cannot be read: {error}") from error
 
 
-def is_published(path: Path) -> bool:
-    """Whether a checkpoint is one of the release's, which hears sound in its own way; False if it is unreadable."""
+def read_config(path: Path) -> NetworkConfig | None:
+    """Sizes of a checkpoint's networks, from its metadata alone; None of the release's files, which tell nothing.
+
+    Raises:
+        WeightsError: no such file, no safetensors file, or sizes that are not understood.
+    """
     from safetensors import SafetensorError, safe_open
 
+    if not path.is_file():
+        raise WeightsError(f"no weights at {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            return CONFIG_KEY not in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
+            about = file.metadata() or {}
+        return (
+            from_mapping(json.loads(about[CONFIG_KEY]), NetworkConfig, where="sizes") if CONFIG_KEY in about else None
+        )
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is no safetensors file: {error}") from error
+    except (InputError, ValueError) as error:
+        raise WeightsError(f"{path}: what it says of its networks cannot be read: {error}") from error
 
 
 def load_generator(path: Path, device: str = "cpu", dtype: str = "float32") -> Generator:

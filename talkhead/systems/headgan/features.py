@@ -16,19 +16,21 @@ from talkhead.audio.characters import (
     Token,
     no_characters,
     others,
+    recognised_characters,
     token_rows,
     windows,
 )
 from talkhead.audio.framing import BLOCK_S, SAMPLE_RATE, Speech
 from talkhead.audio.low84 import N_LOW, low84, low84_compat
 from talkhead.errors import ShapeError
-from talkhead.systems.headgan.config import FPS
+from talkhead.systems.headgan.config import FPS, Letters
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 FEATURE = "headgan"
-"""Name of the values in `Drive.features` and in training sets."""
+"""Name of the values in `Drive.features` and in training sets, where nobody tells the letters."""
+_PROVIDERS: dict[Letters, CharacterProvider] = {"none": no_characters, "recognised": recognised_characters}
 N_FEATURES = N_LOW + N_WINDOW * N_CHARACTERS
 
 _SAME = 1e-6  # a column that deviates less says nothing
@@ -72,27 +74,33 @@ def features300_compat(
     return np.concatenate([low, windows(letters)], 1)
 
 
+def feature_name(letters: Letters) -> str:
+    """What the values are called; a network is only shown those of the kind that it learned."""
+    return FEATURE if letters == "none" else f"{FEATURE}-{letters}"
+
+
 class HeadGanListener:
-    """Speech -> `{"headgan": (n_frames, 300)}`; see `talkhead.protocols.Listener`.
+    """Speech -> (n_frames, 300) under its `feature_name`; see `talkhead.protocols.Listener`.
 
     Args:
-        characters: who tells the letters; a network understands those it was trained with.
+        letters: who tells the letters; a network understands those it was trained with.
         compat: hear as the published code does (without letters), for its checkpoints; columns that are not a number
             there are 0.
     """
 
-    def __init__(self, characters: CharacterProvider = no_characters, *, compat: bool = False) -> None:
-        self._characters, self._compat = characters, compat
+    def __init__(self, letters: Letters = "none", *, compat: bool = False) -> None:
+        self._letters, self._compat = letters, compat
 
     def __call__(self, speech: Speech, *, fps: float, n_frames: int) -> dict[str, F32]:
         """See `features300`."""
         if not self._compat:
-            return {FEATURE: features300(speech, fps=fps, n_frames=n_frames, characters=self._characters)}
+            heard = features300(speech, fps=fps, n_frames=n_frames, characters=_PROVIDERS[self._letters])
+            return {feature_name(self._letters): heard}
         samples = np.concatenate([np.zeros(0, np.int16), *(_as_int16(block) for block in speech.blocks())])
         # What the published code refuses: a sound shorter than its window.
         samples = np.pad(samples, (0, max(0, round(speech.sample_rate / (2 * fps)) - len(samples))))
-        heard = features300_compat(samples, speech.sample_rate, fps, n_frames)
-        return {FEATURE: np.nan_to_num(heard).astype(np.float32)}
+        published = features300_compat(samples, speech.sample_rate, fps, n_frames)
+        return {FEATURE: np.nan_to_num(published).astype(np.float32)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from talkhead.face3d.pncc import PnccDrawer
 from talkhead.systems.headgan.condition import ConditionDrawer
 from talkhead.systems.headgan.config import N_STACK
 from talkhead.systems.headgan.fallback import MeshWarp
-from talkhead.systems.headgan.features import FEATURE, AudioScale
+from talkhead.systems.headgan.features import AudioScale, feature_name
 from talkhead.systems.headgan.model import Generator
 from talkhead.systems.headgan.pictures import to_uint8
 
@@ -69,7 +69,7 @@ class NetworkPainter:
         self, generator: Generator, model: FaceModel, side: int, *, scale: AudioScale | None = None, device: str = "cpu"
     ) -> None:
         self.side = side
-        self.hears: tuple[str, ...] = (FEATURE,) if generator.config.audio else ()
+        self.hears: tuple[str, ...] = (feature_name(generator.config.letters),) if generator.config.audio else ()
         self._generator, self._scale, self._device = generator, scale or AudioScale(), device
         self._dtype = next(generator.parameters()).dtype
         self._drawer = ConditionDrawer(generator.config.condition, model, side, device)

@@ -24,7 +24,6 @@ from talkhead.face3d.morphable import FaceModel
 from talkhead.face3d.pncc import posed_vertices
 from talkhead.face3d.posed import absolute
 from talkhead.protocols import Drive, Source
-from talkhead.systems.headgan.features import FEATURE
 from talkhead.systems.headgan.options import RenderOptions
 from talkhead.systems.headgan.painters import N_BEFORE, Painter
 
@@ -93,12 +92,13 @@ class HeadGanRenderer:
         Raises:
             CoeffFileError: codes of another space, or features that are not as many as frames.
         """
-        coeffs, audio = drive.coeffs, drive.features.get(FEATURE)
+        coeffs = drive.coeffs
+        audio = next((drive.features[name] for name in self.hears if name in drive.features), None)
         codes = coeffs.exp is not None or coeffs.id is not None
         if codes and space_family(coeffs.space) != space_family(self._model.space.name):
             raise CoeffFileError(f"codes of space {coeffs.space} cannot move a face of {self._model.space.name}")
         if audio is not None and len(audio) != len(coeffs):
-            raise CoeffFileError(f"{FEATURE} has {len(audio)} rows for {len(coeffs)} frames")
+            raise CoeffFileError(f"{self.hears[0]} has {len(audio)} rows for {len(coeffs)} frames")
         # Of a clip of the same person everything is drawn with the clip's identity, as in training sets.
         fit = fit_like(self._fit, self._landmarks, coeffs, self._model)
         if fit is not self._seen:

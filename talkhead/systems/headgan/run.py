@@ -7,12 +7,12 @@ imported, or, by name, is a stand-in that needs none.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from talkhead.device import resolve_device, resolve_dtype
-from talkhead.errors import WeightsError
+from talkhead.errors import UsageError, WeightsError
 from talkhead.protocols import Listener, RendererFactory, Source, TrainSpec, Weights
-from talkhead.systems.headgan.config import SIDE, TrainConfig
+from talkhead.systems.headgan.config import SIDE, Letters, TrainConfig
 from talkhead.systems.headgan.options import RenderOptions
 
 if TYPE_CHECKING:
@@ -47,14 +47,25 @@ def build_render(
 
 
 def build_listen(
-    device: str = "auto", weights: Weights | None = None, checkpoint: str | Path | None = None
+    device: str = "auto", weights: Weights | None = None, checkpoint: str | Path | None = None, how: str = ""
 ) -> Listener:
-    """Speech -> the 300 values a frame that the networks hear; those of the release hear in their own way."""
-    from talkhead.systems.headgan.convert import is_published
+    """Speech -> the 300 values a frame that the networks hear; those of the release hear in their own way.
+
+    Args:
+        device: not used. weights, checkpoint: whose networks shall hear; without either, networks that are to learn.
+        how: who tells those the letters, a word of `config.Letters`; empty: nobody.
+    Raises:
+        UsageError: no such word. WeightsError: the checkpoint cannot be read.
+    """
+    from talkhead.systems.headgan.convert import read_config
     from talkhead.systems.headgan.features import HeadGanListener
 
-    has_file = checkpoint not in (None, WARP, PNCC) or (checkpoint is None and weights is not None)
-    return HeadGanListener(compat=has_file and is_published(_file(weights, checkpoint)))
+    if how and how not in get_args(Letters):
+        raise UsageError(f"headgan cannot listen in the way {how!r}", hint=f"ways: {', '.join(get_args(Letters))}")
+    if checkpoint in (WARP, PNCC) or (checkpoint is None and weights is None):
+        return HeadGanListener(cast(Letters, how or "none"))
+    config = read_config(_file(weights, checkpoint))
+    return HeadGanListener(compat=True) if config is None else HeadGanListener(config.letters)
 
 
 def build_train(config: TrainConfig, device: str = "cpu", weights: Weights | None = None) -> TrainSpec:

@@ -22,7 +22,7 @@ from talkhead.systems.headgan.condition import ConditionDrawer
 from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, SIDE, TrainConfig
 from talkhead.systems.headgan.convert import checkpoint_metadata
 from talkhead.systems.headgan.fallback import face_flow
-from talkhead.systems.headgan.features import FEATURE, REACH, AudioScale
+from talkhead.systems.headgan.features import REACH, AudioScale, feature_name
 from talkhead.systems.headgan.model import Drawn, Generator
 from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
 from talkhead.systems.headgan.pictures import mouth_centres
@@ -344,14 +344,16 @@ class HeadGanTraining:
         return np.ascontiguousarray(_resized(image, self.config.side).transpose(2, 0, 1))
 
     def _audio(self, clip: TrainingClip, t: int) -> F32:
-        heard = clip.features.get(FEATURE)
+        letters = self.config.network.letters
+        name = feature_name(letters)
+        heard = clip.features.get(name)
         if heard is None:
             raise InputError(
-                f"{clip.name}: nothing was heard for {FEATURE} there",
-                hint="prepare it with `--listen headgan`, or train with network.audio: false",
+                f"{clip.name}: nothing was heard for {name} there",
+                hint=f"prepare it with `--listen headgan:{letters}`, or train with network.audio: false",
             )
         if heard.shape[1] != self.config.network.n_audio:
-            raise ShapeError(f"{clip.name}: {FEATURE}", heard.shape, f"(T, {self.config.network.n_audio})")
+            raise ShapeError(f"{clip.name}: {name}", heard.shape, f"(T, {self.config.network.n_audio})")
         return np.ascontiguousarray(heard[t], np.float32)
 
     def _mask(self, clip: TrainingClip, t: int, reference: Reference) -> U8:

@@ -45,6 +45,13 @@ class NotingPainter:
         return np.concatenate([vertices[2:] for vertices, _ in self.calls])
 
 
+class WhitePainter(NotingPainter):
+    """Paints it white."""
+
+    def paint(self, vertices, audio):
+        return np.full((len(vertices) - 2, SIDE, SIDE, 3), 255, np.uint8)
+
+
 def photo_of(size=PHOTO, trans=(0.0, 0.0, 0.0), scale=35.0, alpha=None, who=None):
     rot = (0.05, -0.1, 0.02)
     points = project(MODEL.shape(who), euler_to_matrix(rot), np.array(trans), scale, size)
@@ -163,9 +170,7 @@ def test_a_clip_of_the_same_person_says_who_that_is():
 
 def test_a_whole_photo_is_kept_outside_the_square():
     source = photo_of(trans=(1.0, 0.0, 0.0))
-    painter = NotingPainter()
-    painter.paint = lambda vertices, audio: np.full((len(vertices) - 2, SIDE, SIDE, 3), 255, np.uint8)
-    renderer, _ = renderer_of(source, painter, framing="full")
+    renderer, _ = renderer_of(source, WhitePainter(), framing="full")
     assert renderer.size == PHOTO
     frames = list(renderer.render(Drive(coeffs=lively(2))))
     x0, y0, x1, y1 = head_box(source.landmarks.bbox, PHOTO)

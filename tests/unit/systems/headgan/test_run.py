@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from talkhead.audio.characters import others
 from talkhead.audio.framing import SAMPLE_RATE
-from talkhead.errors import WeightsError
+from talkhead.errors import UsageError, WeightsError
+from talkhead.systems.headgan import features
 from talkhead.systems.headgan.config import NetworkConfig
-from talkhead.systems.headgan.convert import checkpoint_metadata, to_published
-from talkhead.systems.headgan.features import FEATURE
+from talkhead.systems.headgan.convert import checkpoint_metadata, read_config, to_published
+from talkhead.systems.headgan.features import FEATURE, feature_name
 from talkhead.systems.headgan.model import Generator
 from talkhead.systems.headgan.run import PUBLISHED, build_listen, build_render
 
@@ -99,6 +103,25 @@ def test_no_weights(source, tmp_path):
     for path in (tmp_path / "none.safetensors", tmp_path):
         with pytest.raises(WeightsError, match=f"no weights at {path}"):
             prepared(source, Shelf(), path)
+
+
+def test_letters_are_told_as_in_training(own, tmp_path, monkeypatch):
+    def told(speech, *, fps, n_frames):
+        rows = others(n_frames)
+        rows[:, [3, 26]] = 1, 0
+        return rows
+
+    monkeypatch.setitem(features._PROVIDERS, "recognised", told)
+    assert read_config(own) == CONFIG
+    config = dataclasses.replace(CONFIG, letters="recognised")
+    path = tmp_path / "reads.safetensors"
+    save_file(Generator(config).state_dict(), path, checkpoint_metadata(config, 48))
+    name = feature_name("recognised")
+    for listen in (build_listen("cpu", how="recognised"), build_listen("cpu", checkpoint=path)):
+        heard = listen(Tone(), fps=25.0, n_frames=4)
+        assert list(heard) == [name] and heard[name][2, 84:].reshape(8, 27).argmax(1).tolist() == [3] * 8
+    with pytest.raises(UsageError, match="'guessed'"):
+        build_listen("cpu", how="guessed")
 
 
 def test_published_networks_hear_the_published_way(own, published):

@@ -153,6 +153,16 @@ def test_pictures_of_another_size_are_brought_to_the_recipe_s():
     assert (face & shown).sum() > 0.9 * face.sum()
 
 
+def test_letters_are_those_that_the_network_asks_for():
+    heard = {"headgan": np.zeros((8, 300), np.float32), "headgan-recognised": np.ones((8, 300), np.float32)}
+    clip = moving_face(features=heard)
+    spec = build_train(recipe(network=dataclasses.replace(NARROW, letters="recognised")))
+    assert (spec.sample(clip, np.random.default_rng(0))["audio"] == 1).all()
+    with pytest.raises(InputError, match="headgan-recognised") as failure:
+        spec.sample(moving_face(), np.random.default_rng(0))
+    assert "--listen headgan:recognised" in str(failure.value.hint)
+
+
 def test_what_a_clip_lacks_is_named(training, clip):
     with pytest.raises(InputError, match="moving: nothing was heard"):
         training.sample(moving_face(3, features={}), np.random.default_rng(0))

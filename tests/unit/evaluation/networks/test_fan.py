@@ -11,6 +11,7 @@ from talkhead.errors import WeightsError
 from talkhead.evaluation.instruments import Instruments
 from talkhead.evaluation.networks import fan
 from talkhead.face.landmarks import Landmarks
+from talkhead.face.landmarks68 import FAN_FILE
 
 FACE = Landmarks(np.random.default_rng(0).uniform(0, 60, (478, 3)))
 
@@ -18,7 +19,7 @@ FACE = Landmarks(np.random.default_rng(0).uniform(0, 60, (478, 3)))
 @pytest.fixture
 def looked(monkeypatch, tmp_path):
     """FAN is here; the device of each look."""
-    file = tmp_path / fan.FAN_FILE
+    file = tmp_path / FAN_FILE
     file.write_bytes(b"weights")
     seen: list[str] = []
 
@@ -48,7 +49,7 @@ def test_frames_that_were_just_seen_are_not_looked_at_again(looked):
 def test_a_file_is_known_by_the_name_that_its_sha256_begins_with(looked, monkeypatch):
     origin = fan.FaceAlignment().origin
     sha256 = hashlib.sha256(b"weights").hexdigest()
-    assert (origin.name, origin.sha256, origin.is_published) == (fan.FAN_FILE, sha256, False)
+    assert (origin.name, origin.sha256, origin.is_published) == (FAN_FILE, sha256, False)
     assert Instruments().fan().grade == "unverified"
     monkeypatch.setattr(fan, "FAN_FILE", f"2DFAN4-{sha256[:10]}.pth.tar")
     assert fan.FaceAlignment().origin.is_published

@@ -40,6 +40,8 @@ SoundKind = Literal["mp4", "matroska"]
 
 MAGIC = b"\x89THC"
 VERSION = 1
+LARGEST = 0
+"""`StreamInfo.face`: the largest face of the picture; others are counted from the left, from 1."""
 PICTURES: tuple[PictureKind, ...] = ("png", "webp", "jpeg")
 SOUNDS: tuple[SoundKind, ...] = ("mp4", "matroska")
 

@@ -138,7 +138,7 @@ def _read_one(path: str | Path) -> Coeffs:
     from talkhead.coeffs.stream import is_stream
 
     if is_stream(path):
-        from talkhead.pipelines.decompress import read_compressed
+        from talkhead.pipelines.opened_stream import read_compressed
 
         return read_compressed(path)
     coeffs = import_neighbour(path, known_space()) if is_neighbour(path) else read_coeffs(path)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from talkhead.coeffs.container import Coeffs
 from talkhead.coeffs.retarget import driver_neutral
 from talkhead.coeffs.rotation import vectors_about_mean
+from talkhead.coeffs.stream import LARGEST
 from talkhead.errors import FaceChoiceError, FaceNotFoundError
 from talkhead.face.landmarks import Landmarks
 from talkhead.geometry import euler_to_matrix
@@ -18,9 +19,6 @@ from talkhead.pipelines.inputs import known_space
 
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
-
-LARGEST = 0
-"""Which face: the largest; others are counted from the left, from 1."""
 
 _CANDIDATES = 5
 # Frames nearer to each other than this look alike: only the best of them is a candidate.

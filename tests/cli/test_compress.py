@@ -17,7 +17,7 @@ from talkhead.coeffs.stream import StreamReader
 from talkhead.face3d.leverage import landmark_errors
 from talkhead.face3d.morphable import load_builtin
 from talkhead.media.video import open_clip, probe
-from talkhead.pipelines.decompress import read_compressed
+from talkhead.pipelines.opened_stream import read_compressed
 
 N_FRAMES = 15
 
@@ -337,7 +337,7 @@ def test_learned_systems_draw_streams_too(run_cli, tmp_path, face, motion, tiny_
 def test_one_of_two_people_is_moved_as_another_person_moves(tmp_path, measured, media):
     """Of somebody else only the changes count; the decoder finds the very face that was chosen."""
     from talkhead.face.mesh import choose_face
-    from talkhead.pipelines.decompress import open_stream
+    from talkhead.pipelines.opened_stream import open_stream
 
     photo = media / "faces" / "two_people.jpg"
     with Image.open(photo) as opened:

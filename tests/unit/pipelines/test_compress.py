@@ -16,7 +16,7 @@ from talkhead.media.probe import probe
 from talkhead.pipelines.choose import build
 from talkhead.pipelines.compress import STEPS, _errors, _measurer, _take_sound, stream_tracks
 from talkhead.pipelines.config import COMPRESS_DEFAULTS, Machine
-from talkhead.pipelines.decompress import open_stream, read_compressed
+from talkhead.pipelines.opened_stream import open_stream, read_compressed
 from talkhead.systems import info
 
 MODEL = load_builtin()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from talkhead.coeffs.container import Coeffs
+from talkhead.coeffs.stream import LARGEST
 from talkhead.errors import FaceNotFoundError
 from talkhead.face3d.leverage import leverage
 from talkhead.face3d.morphable import load_builtin
-from talkhead.pipelines.reference_frame import LARGEST, face_number, head_centre, reference_frames
+from talkhead.pipelines.reference_frame import face_number, head_centre, reference_frames
 
 MODEL = load_builtin()
 SIZE = (64, 48)

@@ -262,4 +262,5 @@ def test_two_processes_are_one_with_twice_the_batch(make_set, tmp_path, world):
     one, two = read_log(tmp_path / "one"), read_log(tmp_path / "two")
     assert len(one) == len(two) == 5
     for a, b in zip(one, two, strict=True):
-        assert [a[key] for key in keys] == pytest.approx([b[key] for key in keys], abs=1e-5)
+        # float32 numbers of which some are about 10: sums in another order differ by some units in the last place.
+        assert [a[key] for key in keys] == pytest.approx([b[key] for key in keys], rel=5e-6, abs=1e-5)

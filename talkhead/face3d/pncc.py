@@ -188,3 +188,15 @@ def _paint(tri_id: I32, colors: F32, pictures: F32) -> None:
                 f = tri_id[frame, y, x]
                 for c in range(3):
                     pictures[frame, c, y, x] = colors[f, c] if f >= 0 else np.float32(0)
+
+
+def mirror_codes(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Codes of drawn faces whose pixels were mirrored: the mean face is its own mirror image, so x becomes 1 - x.
+
+    Args:
+        pictures: (..., 3, H, W) uint8, background 0 in all channels.
+    """
+    changed = pictures.copy()
+    face = pictures.any(-3)
+    changed[..., 0, :, :] = np.where(face, 255 - pictures[..., 0, :, :], 0)
+    return changed

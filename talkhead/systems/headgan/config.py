@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from talkhead.errors import InputError
+from talkhead.nn.augment import AugmentConfig
 
 FPS = 25.0  # of every network
 N_PNCC = 3  # channels of a drawn face
@@ -93,6 +94,7 @@ class LossWeights:
             what is drawn. l1_warped, vgg_warped: of the bent reference. mask: of the flow's mask, where there is one
             (release). mouth: of D_m in what the discriminators minimise (release). flow: of the flow's distance to the
             mesh's own where the face is drawn; ours, since a person is learned from less by it (0 in the paper).
+            imagined: of the same for poses and expressions that the clip does not show (ours, 0 in the paper).
     """
 
     gan: float = 1.0
@@ -105,6 +107,7 @@ class LossWeights:
     mask: float = 10.0
     mouth: float = 0.5
     flow: float = 0.0
+    imagined: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +115,8 @@ class TrainConfig:
     """How HeadGAN learns (section 4.1, appendix B): the system's part of a training recipe.
 
     Attributes:
-        network: the generator. losses: factors of the terms. side: of the pictures, pixels, a multiple of 4; frames of
+        network: the generator. losses: factors of the terms. augment: how examples are changed (the paper and the
+            release: not at all). side: of the pictures, pixels, a multiple of 4; frames of
             other sizes are resized. learning_rate, beta1, beta2: of Adam, for all networks. gan: whether there are
             discriminators. discriminator_width: channels of their first layer. d_every: they move in every so many
             steps (the paper is silent; 4 in the release). masked_l1: L1 only where the face is drawn, instead of on
@@ -128,6 +132,7 @@ class TrainConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     losses: LossWeights = field(default_factory=LossWeights)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     side: int = SIDE
     learning_rate: float = 2e-4
     beta1: float = 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from talkhead.errors import ShapeError, UsageError
@@ -18,13 +19,14 @@ class Drawn(NamedTuple):
     Attributes:
         image: the frame, (B, 3, H, W), in [-1, 1]. warped: the source bent by the flow, likewise; without flow the
             source itself. flow: pixels, (B, 2, H, W), or None. mask: where the flow counts, (B, 1, H, W) in [0, 1], or
-            None.
+            None. imagined_flow: the flow to faces that were not to be drawn, (B, 2, H, W), or None.
     """
 
     image: Tensor
     warped: Tensor
     flow: Tensor | None
     mask: Tensor | None
+    imagined_flow: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -57,12 +59,15 @@ class Generator(nn.Module):
             raise ShapeError("reference_pncc", tuple(reference_pncc.shape), f"({B}, {N_PNCC}, {H}, {W})")
         return self.flow.encode(reference_pncc, reference)
 
-    def draw(self, stack: Tensor, features: Features, audio: Tensor | None = None) -> Drawn:
+    def draw(
+        self, stack: Tensor, features: Features, audio: Tensor | None = None, imagined: Tensor | None = None
+    ) -> Drawn:
         """Draw frames of source pictures.
 
         Args:
             stack: drawn faces of frames t-2, t-1, t in this order, (B, 9, H, W), in [0, 1]. features: of `encode`, of
                 B pictures or of one. audio: what is heard at t, (B, n_audio); needed where the network hears.
+            imagined: stacks of other faces, to which only the flow is wanted, as `stack`; for training.
         Raises:
             ShapeError: sizes that do not fit. UsageError: sound for a network that does not hear, or none for one that
                 does.
@@ -76,13 +81,25 @@ class Generator(nn.Module):
         features = features.repeated(B)
         if not self.config.flow:
             return Drawn(self.render(stack, features, audio), features.reference, None, None)
-        flowed = self.flow.decode(features.h3, stack)
-        seen = bent(features, flowed.flow)
-        return Drawn(self.render(stack, seen, audio), seen.reference, flowed.flow, flowed.mask)
+        if imagined is None:
+            flow, mask, other = *self.flow.decode(features.h3, stack)[:2], None
+        else:  # one pass for both
+            both = self.flow.decode(torch.cat((features.h3, features.h3)), torch.cat((stack, imagined)))
+            flow, other = both.flow[:B], both.flow[B:]
+            mask = None if both.mask is None else both.mask[:B]
+        seen = bent(features, flow)
+        return Drawn(self.render(stack, seen, audio), seen.reference, flow, mask, other)
 
-    def forward(self, stack: Tensor, reference_pncc: Tensor, reference: Tensor, audio: Tensor | None = None) -> Drawn:
+    def forward(
+        self,
+        stack: Tensor,
+        reference_pncc: Tensor,
+        reference: Tensor,
+        audio: Tensor | None = None,
+        imagined: Tensor | None = None,
+    ) -> Drawn:
         """`encode`, then `draw`; shapes and errors as there."""
-        return self.draw(stack, self.encode(reference_pncc, reference), audio)
+        return self.draw(stack, self.encode(reference_pncc, reference), audio, imagined)
 
     def _check_audio(self, audio: Tensor | None, n: int) -> None:
         if audio is None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from talkhead.errors import InputError, ShapeError, WeightsError
 from talkhead.face3d.morphable import FaceModel, load_builtin
+from talkhead.face3d.pncc import mirror_codes
+from talkhead.nn.augment import Change
 from talkhead.nn.initialise import XAVIER_GAIN, xavier_
 from talkhead.nn.losses import feature_matching, fooling_loss, made_loss, masked_l1, real_loss
 from talkhead.nn.perceptual import PerceptualConfig, PerceptualLoss
@@ -23,6 +25,7 @@ from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, SIDE, TrainC
 from talkhead.systems.headgan.convert import checkpoint_metadata
 from talkhead.systems.headgan.fallback import face_flow
 from talkhead.systems.headgan.features import REACH, AudioScale, feature_name
+from talkhead.systems.headgan.imagined import imagined
 from talkhead.systems.headgan.model import Drawn, Generator
 from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
 from talkhead.systems.headgan.pictures import mouth_centres
@@ -52,7 +55,8 @@ class Shown:
         stack: drawn faces t-2, t-1, t, (B, 9, S, S), in [0, 1]. reference_pncc: (B, 3, S, S). reference, target: (B, 3,
             S, S), in [-1, 1]. audio: (B, n_audio), scaled, or None. mouth_centre: (B, 2) pixels, x then y. mask:
             people in reference or target, (B, 1, S, S) in [0, 1], or None. face_flow: the flow of the drawn face,
-            pixels, and 1 where it is drawn, (B, 3, S, S); or None.
+            pixels, and 1 where it is drawn, (B, 3, S, S); or None. imagined, imagined_flow: as `stack` and `face_flow`,
+            of faces of which there is no picture; or None.
     """
 
     stack: Tensor
@@ -63,6 +67,8 @@ class Shown:
     mouth_centre: Tensor
     mask: Tensor | None
     face_flow: Tensor | None = None
+    imagined: Tensor | None = None
+    imagined_flow: Tensor | None = None
 
     @property
     def pncc(self) -> Tensor:
@@ -162,6 +168,7 @@ class HeadGanTraining:
         self._drawer = ConditionDrawer(network.condition, self._model, config.side)
         self._has_mask = network.flow_mask and config.losses.mask > 0
         self._has_flow = network.flow and config.losses.flow > 0
+        self._imagines = network.flow and config.losses.imagined > 0
 
     @property
     def perceptual_is_random(self) -> bool:
@@ -174,14 +181,15 @@ class HeadGanTraining:
         return torch.optim.Adam(parameters, lr=self.config.learning_rate, betas=betas)
 
     def sample(self, clip: TrainingClip, rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
-        """A frame of a clip, the two before it, and one of the clip's references.
+        """A frame of a clip, the two before it, and one of the clip's references, changed as `augment` says.
 
         Args:
             clip: what is learned from. rng: chooses.
         Returns:
             `stack` (9, S, S), `reference_pncc`, `reference`, `target` (3, S, S), all uint8; `mouth_centre` (2,) int64
             pixels; `audio` (n_audio,) float32 where the network hears; `mask` (1, S, S) uint8 where it has a mask;
-            `face_flow` (3, S, S) float16 where its flow is compared with the mesh's: pixels x, y, and 1 on the face.
+            `face_flow` (3, S, S) float16 where its flow is compared with the mesh's: pixels x, y, and 1 on the face;
+            `imagined`, `imagined_flow` as `stack` and `face_flow` where faces are imagined.
         Raises:
             InputError: the clip lacks sound features, masks or references that are needed.
         """
@@ -194,26 +202,35 @@ class HeadGanTraining:
         t = int(rng.integers(first, len(clip.images)))
         frames = np.maximum(np.arange(t - n_before, t + 1), 0)
         picture = clip.images[t]
-        vertices = self._drawer.vertices(clip.coeffs.at(frames), _size_of(picture))
+        side = self.config.side
+        change = self.config.augment.draw(side, rng)
+        vertices = change.placed(self._drawer.vertices(clip.coeffs.at(frames), _size_of(picture)))
+        source = change.placed(self._drawer.vertices(reference.coeffs, _size_of(reference.image)))[:1]
+        mouth = vertices[-1, self._model.landmarks68, :2]
         found: dict[str, npt.NDArray[Any]] = {
-            "stack": _as_u8(self._drawer.draw(vertices)).reshape(N_STACK * N_PNCC, self.config.side, self.config.side),
-            "reference_pncc": self._reference_pncc(reference),
-            "reference": self._picture(reference.image),
-            "target": self._picture(picture),
-            "mouth_centre": mouth_centres(vertices[-1, self._model.landmarks68, :2]),
+            "stack": self._stack(vertices, change),
+            "reference_pncc": self._drawn(source, change)[0],
+            "reference": self._picture(reference.image, change),
+            "target": self._picture(picture, change),
+            "mouth_centre": mouth_centres(mouth * (-1, 1) + (side - 1, 0) if change.mirrored else mouth),
         }
         if self.config.network.audio:
             found["audio"] = self._audio(clip, t)
         if self._has_mask:
-            found["mask"] = self._mask(clip, t, reference)
+            found["mask"] = self._mask(clip, t, reference, change)
         if self._has_flow:
-            found["face_flow"] = self._face_flow(reference, vertices[-1])
+            found["face_flow"] = self._face_flow(source[0], vertices[-1], change)
+        if self._imagines:
+            other = imagined(clip.coeffs.at(frames), self._model.space, rng)
+            vertices = change.placed(self._drawer.vertices(other, _size_of(picture)))
+            found["imagined"] = self._stack(vertices, change)
+            found["imagined_flow"] = self._face_flow(source[0], vertices[-1], change)
         return found
 
     def steps(self, batch: Mapping[str, Tensor], number: int) -> Iterator[tuple[str, TrainStep]]:
         """The generator's terms, and in every `d_every`-th step the discriminators'."""
         shown = self.shown(batch)
-        drawn = self.generator(shown.stack, shown.reference_pncc, shown.reference, shown.audio)
+        drawn = self.generator(shown.stack, shown.reference_pncc, shown.reference, shown.audio, shown.imagined)
         yield "generator", self.generator_step(drawn, shown)
         if self.config.gan and number % self.config.d_every == 0:
             yield "discriminator", self.discriminator_step(drawn.image.detach(), shown)
@@ -234,6 +251,8 @@ class HeadGanTraining:
             mouth_centre=given["mouth_centre"],
             mask=_scaled(given["mask"], 1 / 255) if "mask" in given else None,
             face_flow=given["face_flow"].float() if "face_flow" in given else None,
+            imagined=_scaled(given["imagined"], 1 / 255) if "imagined" in given else None,
+            imagined_flow=given["imagined_flow"].float() if "imagined_flow" in given else None,
         )
 
     def generator_step(self, drawn: Drawn, shown: Shown) -> TrainStep:
@@ -251,10 +270,12 @@ class HeadGanTraining:
             losses["mask"] = (drawn.mask.float() - shown.mask).abs().mean()
         if drawn.flow is not None and shown.face_flow is not None:
             losses["flow"] = flow_loss(drawn.flow.float(), shown.face_flow)
+        if drawn.imagined_flow is not None and shown.imagined_flow is not None:
+            losses["imagined"] = flow_loss(drawn.imagined_flow.float(), shown.imagined_flow)
         factors = {
             "l1": weights.l1, "l1_warped": weights.l1_warped, "vgg": weights.vgg, "vgg_warped": weights.vgg_warped,
             "gan": weights.gan, "gan_mouth": weights.gan_mouth, "fm": weights.fm, "fm_mouth": weights.fm,
-            "mask": weights.mask, "flow": weights.flow,
+            "mask": weights.mask, "flow": weights.flow, "imagined": weights.imagined,
         }  # fmt: skip
         return TrainStep.of(losses, factors)
 
@@ -330,18 +351,24 @@ class HeadGanTraining:
         losses["fm_mouth"] = feature_matching(made_mouth, real_mouth, layer_weight=LAYER_WEIGHT)
         return losses
 
-    def _reference_pncc(self, reference: Reference) -> U8:
-        vertices = self._drawer.vertices(reference.coeffs, _size_of(reference.image))
-        return _as_u8(self._drawer.draw(vertices[:1]))[0]
+    def _stack(self, vertices: F64, change: Change) -> U8:
+        return self._drawn(vertices, change).reshape(N_STACK * N_PNCC, self.config.side, self.config.side)
 
-    def _face_flow(self, reference: Reference, vertices: F64) -> npt.NDArray[np.float16]:
-        source = self._drawer.vertices(reference.coeffs, _size_of(reference.image))[0]
+    def _drawn(self, vertices: F64, change: Change) -> U8:
+        """What the networks see of faces (T, V, 3), (T, 3, S, S)."""
+        pictures = change.flipped(_as_u8(self._drawer.draw(vertices)))
+        return mirror_codes(pictures) if change.mirrored and self.config.network.condition == "pncc" else pictures
+
+    def _face_flow(self, source: F64, vertices: F64, change: Change) -> npt.NDArray[np.float16]:
         side = self.config.side
         flow, face = face_flow(source, vertices, self._model.triangles, (side, side))
-        return np.concatenate([flow, face[..., None]], -1).transpose(2, 0, 1).astype(np.float16)
+        if change.mirrored:
+            flow = flow * np.array((-1, 1), np.float32)
+        found = np.concatenate([flow, face[..., None]], -1).transpose(2, 0, 1)
+        return change.flipped(found.astype(np.float16))
 
-    def _picture(self, image: U8) -> U8:
-        return np.ascontiguousarray(_resized(image, self.config.side).transpose(2, 0, 1))
+    def _picture(self, image: U8, change: Change) -> U8:
+        return np.ascontiguousarray(change.picture(_resized(image, self.config.side)).transpose(2, 0, 1))
 
     def _audio(self, clip: TrainingClip, t: int) -> F32:
         letters = self.config.network.letters
@@ -356,14 +383,14 @@ class HeadGanTraining:
             raise ShapeError(f"{clip.name}: {name}", heard.shape, f"(T, {self.config.network.n_audio})")
         return np.ascontiguousarray(heard[t], np.float32)
 
-    def _mask(self, clip: TrainingClip, t: int, reference: Reference) -> U8:
+    def _mask(self, clip: TrainingClip, t: int, reference: Reference, change: Change) -> U8:
         if not len(clip.masks) or reference.mask is None:
             raise InputError(
                 f"{clip.name} has no masks, which network.flow_mask learns from",
                 hint="prepare it with masks, or set losses.mask: 0",
             )
         side = self.config.side
-        return np.maximum(_resized(clip.masks[t], side), _resized(reference.mask, side))[None]
+        return change.mask(np.maximum(_resized(clip.masks[t], side), _resized(reference.mask, side)))[None]
 
 
 def flow_loss(flow: Tensor, face_flow: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from talkhead.coeffs.container import Coeffs
 from talkhead.config import from_mapping
 from talkhead.errors import InputError, ShapeError, WeightsError
 from talkhead.face3d.morphable import load_builtin
-from talkhead.face3d.pncc import PnccDrawer, posed_vertices
+from talkhead.face3d.pncc import PnccDrawer, mirror_codes, posed_vertices
+from talkhead.nn.augment import AugmentConfig
 from talkhead.nn.flow import warp
 from talkhead.protocols import Reference, TrainingClip, TrainSpec
 from talkhead.systems.headgan.condition import ConditionDrawer
@@ -53,8 +54,7 @@ def moving_face(n_frames=8, side=SIDE, **changes):
     wall = 0.6 * np.stack([x, y, 0.5 * (x + y)])
     images = []
     for p in places:
-        skin = 0.5 + 0.3 * np.sin(np.stack([7 * p[0] + 2 * p[1], 6 * p[1] + 2, 5 * p[0] - 4 * p[2] + 1.6]))
-        images.append((255 * np.where(p.sum(0) > 0, skin, wall)).transpose(1, 2, 0).astype(np.uint8))
+        images.append((255 * np.where(p.sum(0) > 0, skin(p), wall)).transpose(1, 2, 0).astype(np.uint8))
     masks = [(255 * (p.sum(0) > 0)).astype(np.uint8) for p in places]
     given = {
         "name": "moving", "person": "nobody", "start": 0, "images": images, "masks": masks, "coeffs": coeffs,
@@ -64,6 +64,13 @@ def moving_face(n_frames=8, side=SIDE, **changes):
         ],
     }  # fmt: skip
     return TrainingClip(**(given | changes))
+
+
+def skin(places):
+    """Texture (3, H, W) in [0, 1] of a face whose places on the mean face are drawn, (3, H, W)."""
+    return 0.5 + 0.3 * np.sin(
+        np.stack([7 * places[0] + 2 * places[1], 6 * places[1] + 2, 5 * places[0] - 4 * places[2] + 1.6])
+    )
 
 
 class Choice:
@@ -474,7 +481,98 @@ def test_the_flow_of_the_mesh_is_a_target_on_the_face_only(clip):
 
 
 def test_without_weight_no_flow_is_made(clip):
-    assert "face_flow" not in build_train(recipe()).sample(clip, np.random.default_rng(1))
+    assert not {"face_flow", "imagined"} & set(build_train(recipe()).sample(clip, np.random.default_rng(1)))
+
+
+CHANGED = AugmentConfig(mirror=0.5, zoom=0.1, turn=10, shift=0.05)
+
+
+@pytest.mark.parametrize("augment", [AugmentConfig(), CHANGED, dataclasses.replace(CHANGED, mirror=1.0)])
+def test_flow_leads_to_the_reference_however_an_example_is_changed(augment):
+    clip = moving_face(side=96)
+    network = dataclasses.replace(DEAF, flow_mask=True)
+    losses = LossWeights(flow=1.0, imagined=1.0)
+    spec = build_train(recipe(network=network, gan=False, side=96, augment=augment, losses=losses))
+    for seed in range(4):
+        shown = spec.shown(batch_of(spec, clip, n=1, seed=seed))
+        flow, face = shown.face_flow[:, :2], shown.face_flow[:, 2:] > 0
+        # The photos' faces and what is drawn of them lie upon each other, and so does what the flow fetches.
+        assert ((shown.pncc.sum(1, keepdim=True) > 0) == face).all()
+        assert (shown.mask[face] > 0.5).float().mean() > 0.97
+        bent = warp(shown.reference, flow)
+        known = face & (warp((shown.reference_pncc.sum(1, keepdim=True) > 0).float(), flow) > 0.99)
+        assert known.float().mean() > 0.04
+        far = (bent - shown.target).abs()[known.expand_as(bent)].mean()
+        still = (shown.reference - shown.target).abs()[known.expand_as(bent)].mean()
+        assert far < 0.05 and far < 0.5 * still
+        left, top = shown.mouth_centre[0] - 2
+        assert face[0, 0, top : top + 5, left : left + 5].any()
+
+
+def test_an_imagined_face_is_where_its_flow_leads(clip):
+    spec = build_train(recipe(network=DEAF, gan=False, losses=LossWeights(imagined=2.0), side=96, augment=CHANGED))
+    clip = moving_face(side=96)
+    apart = []
+    for seed in range(8):
+        shown = spec.shown(batch_of(spec, clip, n=1, seed=seed))
+        assert shown.face_flow is None
+        flow, face = shown.imagined_flow[:, :2], shown.imagined_flow[:, 2:] > 0
+        drawn = shown.imagined[:, -3:]
+        assert ((drawn.sum(1, keepdim=True) > 0) == face).all()
+        # What is drawn of the reference, fetched by the flow, is what is drawn of the imagined face.
+        known = face & (warp((shown.reference_pncc.sum(1, keepdim=True) > 0).float(), flow) > 0.99)
+        assert known.float().mean() > 0.02
+        far = (warp(shown.reference_pncc, flow) - drawn).abs()[known.expand_as(drawn)]
+        assert far.mean() < 0.02
+        apart.append((drawn - shown.pncc).abs().mean().item())
+        # The three frames of a stack move on as the clip's do.
+        steps = (shown.imagined[:, 3:] - shown.imagined[:, :-3]).abs().mean()
+        assert steps <= 3 * (shown.stack[:, 3:] - shown.stack[:, :-3]).abs().mean()
+    assert min(apart) > 0.01  # no frame of the clip
+
+
+def test_imagined_faces_teach_the_flow_alone(clip):
+    spec = build_train(recipe(network=DEAF, gan=False, losses=LossWeights(imagined=2.0)))
+    shown = spec.shown(batch_of(spec, clip))
+    drawn = spec.generator(shown.stack, shown.reference_pncc, shown.reference, None, shown.imagined)
+    assert drawn.flow.shape == drawn.imagined_flow.shape and not torch.equal(drawn.flow, drawn.imagined_flow)
+    step = spec.generator_step(drawn, shown)
+    spec.generator.zero_grad()
+    step.losses["imagined"].backward()
+    reached = {name for name, value in spec.generator.named_parameters() if value.grad is not None}
+    assert reached == {f"flow.{name}" for name, _ in spec.generator.flow.named_parameters()}
+    rest = sum(step.losses[name].item() * factor for name, factor in {"l1": 50, "l1_warped": 50}.items())
+    assert step.total.item() == pytest.approx(rest + 2 * step.losses["imagined"].item(), rel=1e-5)
+    # They change nothing of what is drawn.
+    spec.generator.eval()
+    with torch.no_grad():
+        given = shown.stack, shown.reference_pncc, shown.reference, None
+        torch.testing.assert_close(spec.generator(*given, shown.imagined).image, spec.generator(*given).image)
+
+
+def test_a_mirrored_drawing_is_the_drawing_of_the_mirrored_face():
+    model = load_builtin()
+    rng = np.random.default_rng(4)
+    exp = (model.space.exp_std * rng.standard_normal(model.n_exp)).astype(np.float32)
+    given = {"space": model.space.name, "fps": 25.0, "n_frames": 1, "size": np.array([96, 96], np.float32)}
+    one = Coeffs(
+        exp=exp[None], rot=np.float32([[0.1, 0.3, 0.15]]), trans=np.float32([[0.1, 0.05, 0]]),
+        scale=np.float32([40]), **given,
+    )  # fmt: skip
+    other = Coeffs(
+        exp=exp[None] @ np.asarray(model.space.mirror, np.float32).T, rot=np.float32([[0.1, -0.3, -0.15]]),
+        trans=np.float32([[-0.1, 0.05, 0]]), scale=np.float32([40]), **given,
+    )  # fmt: skip
+    drawer = PnccDrawer(model, 96)
+    drawn = [
+        (255 * drawer.draw(posed_vertices(coeffs, model, (96, 96)))[0].numpy() + 0.5).astype(np.uint8)
+        for coeffs in (one, other)
+    ]
+    mirrored = mirror_codes(drawn[0][:, :, ::-1])
+    assert (drawn[1].any(0) == mirrored.any(0)).mean() > 0.985
+    both = drawn[1].any(0) & mirrored.any(0)
+    apart = np.abs(drawn[1].astype(int) - mirrored)[:, both]
+    assert apart.mean() < 3 and np.abs(drawn[1].astype(int) - drawn[0])[:, both].mean() > 20
 
 
 def test_first_weights_are_as_large_as_asked_and_the_flow_begins_near_zero(clip):

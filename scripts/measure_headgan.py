@@ -6,15 +6,20 @@ Each RUN was made by `talkhead train headgan --data SET --hold-out 0.2`. Of ever
 which it never saw, is drawn by HeadGAN, by the built-in renderer, and by holding the first frame still; `talkhead eval`
 measures all three against the real frames. Prints a table; films, and a contact sheet of each clip (real, still,
 built-in, HeadGAN), are in OUT.
+
+The mesh that measures landmarks also moves the built-in renderer. `--referee` adds 68 landmarks by a detector that
+moves nobody (`pip install dlib-bin face_recognition_models`; its model is for research only).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -34,6 +39,7 @@ U8 = npt.NDArray[np.uint8]
 ROWS = ("l1", "psnr", "ssim", "lmd~mesh", "lmd_eye~mesh", "ard~mesh")
 METRICS = ("l1", "psnr", "ssim", "lmd", "ard")
 SHOWN = 8  # moments of a contact sheet
+ENLARGED = 512  # side at which the referee looks, pixels
 
 
 def main() -> None:
@@ -41,12 +47,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--referee", action="store_true", help="landmarks by dlib too")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    print(f"| clip | drawn by | {' | '.join(ROWS)} |\n| --- | --- | {' | '.join('---' for _ in ROWS)} |")
+    referee = Referee() if args.referee else None
+    columns = (*ROWS, *(["lmd_eye~dlib"] if referee else []))
+    print(f"| clip | drawn by | {' | '.join(columns)} |\n| --- | --- | {' | '.join('---' for _ in columns)} |")
     for run in args.runs:
         for name, first, frames, coeffs in held_out(run):
-            measure(name, first, frames, coeffs, run, args.output)
+            measure(name, first, frames, coeffs, run, args.output, referee)
 
 
 def held_out(run: Path) -> Iterator[tuple[str, U8, list[U8], Coeffs]]:
@@ -72,7 +81,46 @@ def joined(parts: Sequence[Coeffs]) -> Coeffs:
     return parts[0].replace(n_frames=sum(len(part) for part in parts), **tracks)
 
 
-def measure(name: str, first: U8, frames: list[U8], coeffs: Coeffs, run: Path, out: Path) -> None:
+class Referee:
+    """Distance of 68 landmarks, found in the box that dlib finds in the real frame.
+
+    Raises:
+        ImportError: the packages are not here.
+    """
+
+    def __init__(self) -> None:
+        import dlib
+
+        models = importlib.util.find_spec("face_recognition_models")
+        if models is None or models.origin is None:
+            raise ImportError("face_recognition_models is not installed")
+        folder = Path(models.origin).parent / "models"
+        self._find = dlib.get_frontal_face_detector()
+        self._points = dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat"))
+
+    def distance(self, film: Path, real: Path) -> float:
+        """Mean over frames, % of the distance between the real eyes' middles."""
+        from talkhead.media.video import open_clip
+
+        found = []
+        for made, true in zip(open_clip(film), open_clip(real), strict=True):
+            made, true = (
+                cv2.resize(frame, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC) for frame in (made, true)
+            )
+            boxes = self._find(true, 0)
+            if not boxes:
+                continue
+            ours, truth = (
+                np.array([(p.x, p.y) for p in self._points(frame, boxes[0]).parts()], float) for frame in (made, true)
+            )
+            eyes = np.linalg.norm(truth[36:42].mean(0) - truth[42:48].mean(0))
+            found.append(100 * np.linalg.norm(ours - truth, axis=1).mean() / eyes)
+        return float(np.mean(found))
+
+
+def measure(
+    name: str, first: U8, frames: list[U8], coeffs: Coeffs, run: Path, out: Path, referee: Referee | None
+) -> None:
     """Draw a clip three times, print its rows, write its films and sheet."""
     films = {how: out / f"{name}.{how}.mkv" for how in ("real", "still", "meshwarp", "headgan")}
     write(films["real"], frames)
@@ -85,6 +133,8 @@ def measure(name: str, first: U8, frames: list[U8], coeffs: Coeffs, run: Path, o
     for how in ("still", "meshwarp", "headgan"):
         found = talkhead.evaluate(films[how], films["real"], metrics=METRICS)
         values = [found.value(row) for row in ROWS]
+        if referee:
+            values.append(referee.distance(films[how], films["real"]))
         cells = ["-" if value is None else f"{value:.2f}" if abs(value) >= 2 else f"{value:.3f}" for value in values]
         print(f"| {name} | {how} | {' | '.join(cells)} |", flush=True)
     sheet(films, out / f"{name}.png")

@@ -275,6 +275,14 @@ class TrainSpec(Protocol):
     @property
     def averaged(self) -> tuple[str, ...]: ...
 
+    def begin(self, path: Path) -> None:
+        """Take the weights of a file that the system's stages load, as far as there are such.
+
+        Raises:
+            WeightsError: it holds something else. InputError: networks of other sizes than the recipe's.
+        """
+        ...
+
     def optimiser(self, group: str, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """A fresh optimiser of a group; the loop changes its rate by the recipe's schedule."""
         ...

@@ -27,6 +27,10 @@ def command(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="YAML", help="Settings of the loop and of the system.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", metavar="FILE|RUN", help="Begin with the weights of a checkpoint, or of another run."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Throw a run that is there away first.")] = False,
     steps: Annotated[
@@ -114,8 +118,8 @@ def command(
             raise UsageError(f"{name} is given twice")
         wishes[name] = value
     result = train(
-        system, data, output, recipe=recipe, settings=wishes, device=options.checked_device(device), resume=resume,
-        overwrite=overwrite, dry_run=dry_run, download=not no_download, progress=reporter,
+        system, data, output, recipe=recipe, settings=wishes, device=options.checked_device(device), init=init,
+        resume=resume, overwrite=overwrite, dry_run=dry_run, download=not no_download, progress=reporter,
     )  # fmt: skip
     if result.is_main:
         _show(reporter, result)

@@ -6,6 +6,7 @@ else a run needs to go on (read with `weights_only=True`: numbers, no code), `RU
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 
 from talkhead.errors import InputError
 from talkhead.files import atomic_output
+from talkhead.protocols import TrainSpec
+
+log = logging.getLogger(__name__)
 
 FOLDER, NETWORKS, STATE = "checkpoints", "networks.safetensors", "state.pt"
 AVERAGE = "averaged:"
@@ -92,6 +96,40 @@ def load_state(folder: Path, state: State) -> State:
         noise=rest["noise"],
         best=rest["best"],
     )
+
+
+def begin_from(path: Path, spec: TrainSpec) -> None:
+    """Give a system's networks the weights of others, before it is trained.
+
+    Args:
+        path: a file that the system's stages load, or the folder of a run: the networks of its last checkpoint,
+            averages where there are, as far as the system has such networks. spec: of the system.
+    Raises:
+        InputError: there is no checkpoint, it is damaged, or networks have other sizes. WeightsError: the file holds
+            something else.
+    """
+    if not path.is_dir():
+        spec.begin(path)
+        return
+    checkpoints = all_checkpoints(path)
+    if not checkpoints:
+        raise InputError(f"{path} has no checkpoint to begin with", hint="a run's folder, or a file of weights")
+    found, _ = _read(checkpoints[-1])
+    for name, network in spec.networks.items():
+        for start in (f"{AVERAGE}{name}.", f"{name}."):
+            own = {key[len(start) :]: value for key, value in found.items() if key.startswith(start)}
+            if own:
+                break
+        else:
+            log.info("%s has no network %s; that begins anew", path, name)
+            continue
+        wanted = network.state_dict()
+        different = sorted(own.keys() ^ wanted.keys()) or [k for k in wanted if wanted[k].shape != own[k].shape]
+        if different:
+            raise InputError(
+                f"{path} has another network {name}: tensor {different[0]}", hint="begin with the sizes that it has"
+            )
+        network.load_state_dict(own)
 
 
 def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

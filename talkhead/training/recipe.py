@@ -35,12 +35,13 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sections:
-    """A recipe file as it stands; `name` and `data` are in those that a run wrote itself."""
+    """A recipe file as it stands; `name`, `data` and `init` are in those that a run wrote itself."""
 
     loop: dict[str, Any] = field(default_factory=dict)
     system: dict[str, Any] = field(default_factory=dict)
     name: str = ""
     data: str = ""
+    init: str = ""
 
 
 def learning_system(name: str) -> SystemInfo:
@@ -93,11 +94,17 @@ def read_recipe(info: SystemInfo, path: str | Path | None, overrides: Mapping[st
         raise UsageError(error.message, hint=error.hint) from error
 
 
-def write_recipe(recipe: Recipe, data: str, path: Path) -> None:
-    """Write a recipe that `read_recipe` reads back as it is; `data` is the folder of the set, to be read by people."""
+def write_recipe(recipe: Recipe, data: str, path: Path, init: str = "") -> None:
+    """Write a recipe that `read_recipe` reads back as it is; `data` and `init` are for people."""
     import yaml
 
-    sections = {"name": recipe.name, "data": data, "loop": asdict(recipe.loop), "system": asdict(recipe.system)}
+    sections = {
+        "name": recipe.name,
+        "data": data,
+        "init": init,
+        "loop": asdict(recipe.loop),
+        "system": asdict(recipe.system),
+    }
     with atomic_output(path, overwrite=True) as temporary:
         temporary.write_text(yaml.safe_dump(_plain(sections), sort_keys=False), encoding="utf-8")
 
@@ -105,6 +112,11 @@ def write_recipe(recipe: Recipe, data: str, path: Path) -> None:
 def data_of(path: Path) -> str | None:
     """The folder of the set that a run's own recipe names; None if there is no such recipe."""
     return read_config(path, _Sections).data or None if path.is_file() else None
+
+
+def init_of(path: Path) -> str | None:
+    """What a run began with, by its own recipe; None if it began anew, or there is no such recipe."""
+    return read_config(path, _Sections).init or None if path.is_file() else None
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -176,15 +188,15 @@ def setting_of(info: SystemInfo, *names: str) -> str:
     return f"system.{found}"
 
 
-def smallest(info: SystemInfo) -> dict[str, Any]:
-    """Overrides for a dry run: two steps, narrow networks."""
+def smallest(info: SystemInfo, *, narrow: bool = True) -> dict[str, Any]:
+    """Overrides for a dry run: two steps, and if `narrow` narrow networks."""
     kind = config_kind(_builder(info), info)
     found = find_setting(kind, "width_mult")
     small: dict[str, Any] = {
         "loop.steps": 2, "loop.epochs": None, "loop.batch": 2, "loop.accumulate": 1, "loop.validate_every": 2,
         "loop.sample_every": 2, "loop.save_every": 0, "loop.n_validate": 2, "loop.tensorboard": False,
     }  # fmt: skip
-    return small if found is None else small | {f"system.{found}": SMALLEST_WIDTH}
+    return small if found is None or not narrow else small | {f"system.{found}": SMALLEST_WIDTH}
 
 
 def _builder(info: SystemInfo) -> Callable[..., Any]:

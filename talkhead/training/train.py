@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkhead.device import resolve_device
-from talkhead.errors import EnvironmentProblem, MediaError, OutputExistsError, UsageError
+from talkhead.errors import EnvironmentProblem, InputError, MediaError, OutputExistsError, UsageError
 from talkhead.progress import NoProgress, Progress
 from talkhead.training.config import LoopConfig
 from talkhead.training.index import TrainingSet, read_set
-from talkhead.training.recipe import Recipe, build_spec, data_of, learning_system, read_recipe, smallest, write_recipe
+from talkhead.training.recipe import (
+    Recipe,
+    build_spec,
+    data_of,
+    init_of,
+    learning_system,
+    read_recipe,
+    smallest,
+    write_recipe,
+)
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -61,6 +70,7 @@ def train(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
+    init: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -75,6 +85,9 @@ def train(
         system: its name. data: folder of a set made by `prepare`; None with `resume`: the same as before.
         output: folder of the run. recipe: YAML file (docs/training.md); with `resume` that of the run by default.
         settings: values that win over the recipe's, by dotted name: `loop.steps`, `system.network.width_mult`.
+        init: weights to begin with: a file that the system's stages load, or the folder of a run, whose last
+            checkpoint has the judging networks too, and whose recipe is the default then. What the run itself has saved
+            goes before.
         device: where. resume: go on from the last checkpoint in `output`. overwrite: throw a run that is there away.
         dry_run: two steps of narrow networks, nothing is left. download: whether weights of networks that only judge
             may be fetched.
@@ -92,9 +105,18 @@ def train(
         source = run / RECIPE
     if resume and data is None:
         data = data_of(run / RECIPE)
+    if resume and init is None:
+        init = init_of(run / RECIPE)
+    begun = None if init is None else Path(init)
+    if begun is not None and not begun.exists():
+        raise InputError(f"there is no {begun} to begin with", hint="--init FILE of weights, or the folder of a run")
+    if begun is not None and begun.is_dir() and source is None:
+        source = begun / RECIPE
+    if begun is not None and overwrite and run.resolve() in (begun.resolve(), *begun.resolve().parents):
+        raise UsageError(f"{run} would be thrown away before it begins with {begun}", hint="another -o")
     if data is None:
         raise UsageError("no training set given", hint="--data SET; talkhead prepare makes one")
-    overrides = {**(smallest(info) if dry_run else {}), **(settings or {})}
+    overrides = {**(smallest(info, narrow=begun is None) if dry_run else {}), **(settings or {})}
     chosen = read_recipe(info, source, overrides)
     found = read_set(data)
     with ExitStack() as stack:
@@ -107,15 +129,17 @@ def train(
 
         stack.enter_context(torch.random.fork_rng(devices=_cards(fabric)))
         torch.manual_seed(chosen.loop.seed)
-        result = _trained(fabric, info.name, chosen, found, run, resume=resume, download=download, progress=progress)
+        result = _trained(
+            fabric, info.name, chosen, found, run, begun, resume=resume, download=download, progress=progress
+        )
     return replace(result, run=str(output), written=False, weights="") if dry_run else result
 
 
 def _trained(
-    fabric: Fabric, name: str, recipe: Recipe, found: TrainingSet, run: Path, *, resume: bool, download: bool,
-    progress: Progress | None,
+    fabric: Fabric, name: str, recipe: Recipe, found: TrainingSet, run: Path, init: Path | None, *, resume: bool,
+    download: bool, progress: Progress | None,
 ) -> TrainResult:  # fmt: skip
-    from talkhead.training.checkpoint import all_checkpoints
+    from talkhead.training.checkpoint import all_checkpoints, begin_from
     from talkhead.training.loop import RunFiles, Trainer
 
     info = learning_system(name)
@@ -126,12 +150,16 @@ def _trained(
         of_a_step = loop.batch * loop.accumulate * fabric.world_size
         loop = replace(loop, steps=math.ceil(loop.epochs * len(examples) / of_a_step))
     if fabric.is_global_zero:
-        write_recipe(recipe, str(found.folder.resolve()), run / RECIPE)
+        write_recipe(recipe, str(found.folder.resolve()), run / RECIPE, "" if init is None else str(init.resolve()))
     fabric.barrier()
     about = {"system": name, "set": found.folder.name, "frames": len(examples), "space": found.space}
     weights = run / f"{name}.safetensors"
-    trainer = Trainer(fabric, spec, loop, RunFiles(folder=run, weights=weights, about=about))
     checkpoints = all_checkpoints(run) if resume else []
+    if init is not None:
+        about["init"] = init.name
+        if not checkpoints:
+            begin_from(init, spec)
+    trainer = Trainer(fabric, spec, loop, RunFiles(folder=run, weights=weights, about=about))
     if checkpoints:
         trainer.resume(checkpoints[-1])
         log.info("%s: goes on after step %d", run, trainer.step)

@@ -71,6 +71,26 @@ def test_systems_and_sets(run_cli, learn, tmp_path):
     assert learn(data=None).code == 2
 
 
+def test_init(learn, run_cli, tmp_path):
+    assert learn("--steps", 1, "--set", "loop.tensorboard=false").code == 0
+    other = (
+        "train",
+        "toy",
+        "--data",
+        next(tmp_path.glob("set*")),
+        "-o",
+        tmp_path / "other",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    done = run_cli(*other, "--init", tmp_path / "run", "--steps", 2)
+    assert (done.code, json.loads(done.stdout.splitlines()[-1])["steps"]) == (0, 2)
+    assert f"init: {tmp_path / 'run'}" in (tmp_path / "other" / "recipe.yaml").read_text()
+    done = run_cli(*other, "--init", tmp_path / "nothing.safetensors", "--overwrite")
+    assert done.code == 5 and "nothing.safetensors" in done.stderr
+
+
 def test_dry_run(learn, tmp_path):
     done = learn("--dry-run")
     assert done.code == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,14 @@ from talkhead.nn.steps import TrainStep, frozen
 from talkhead.protocols import Reference, TrainingClip, Weights
 from talkhead.systems.headgan.condition import ConditionDrawer
 from talkhead.systems.headgan.config import N_LOW, N_PNCC, N_STACK, SIDE, TrainConfig
-from talkhead.systems.headgan.convert import checkpoint_metadata
+from talkhead.systems.headgan.convert import checkpoint_metadata, read_checkpoint
 from talkhead.systems.headgan.fallback import face_flow
 from talkhead.systems.headgan.features import REACH, AudioScale, feature_name
 from talkhead.systems.headgan.imagined import imagined
 from talkhead.systems.headgan.model import Drawn, Generator
 from talkhead.systems.headgan.model_discriminators import Discriminator, MouthDiscriminator, mouths_of
 from talkhead.systems.headgan.pictures import mouth_centres
-from talkhead.weights.load import read_tensors
+from talkhead.weights.load import fill, read_tensors
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -106,6 +107,15 @@ class HeardScale(nn.Module):
         low = ((low - self.mean) / self.variance.sqrt()).clamp(-REACH, REACH)
         return torch.cat((low, audio[:, N_LOW:]), 1)
 
+    @torch.no_grad()
+    def fix(self, scale: AudioScale) -> None:
+        """Use a scale that was measured before; one that changes nothing counts too."""
+        mean = np.zeros(N_LOW, np.float32) if scale.mean is None else scale.mean
+        std = np.ones(N_LOW, np.float32) if scale.std is None else scale.std
+        self.mean.copy_(torch.from_numpy(mean))
+        self.variance.copy_(torch.from_numpy(std).square())
+        self.count.fill_(self.n_measured + 1)
+
     def fixed(self) -> AudioScale:
         """What was measured."""
         mean, std = (value.detach().cpu().numpy().copy() for value in (self.mean, self.variance.sqrt()))
@@ -174,6 +184,29 @@ class HeadGanTraining:
     def perceptual_is_random(self) -> bool:
         """Whether the perceptual terms come from a network that has learned nothing."""
         return self._vgg is not None and self._vgg.is_random
+
+    def begin(self, path: Path) -> None:
+        """Take the generator of a checkpoint, ours or the release's converted one, and the scale of what it hears.
+
+        Raises:
+            WeightsError: it holds something else. InputError: a generator of other sizes.
+        """
+        read = read_checkpoint(path)
+        network = self.config.network
+        free = {"letters"} if network.audio else {"letters", "n_audio"}  # no weights depend on them
+        for field in (field for field in fields(network) if field.name not in free):
+            there, asked = getattr(read.config, field.name), getattr(network, field.name)
+            if there != asked:
+                raise InputError(
+                    f"{path} has network.{field.name} {there}, the recipe {asked}",
+                    hint=f"--set system.network.{field.name}={str(there).lower()}",
+                )
+        fill(self.generator, read.tensors, name=f"HeadGAN's generator ({path.name})")
+        scale = read.audio_scale
+        if "heard" in self.networks:
+            self.heard.fix(scale)
+        elif network.audio and scale.mean is not None:
+            raise InputError(f"{path} scales what it hears, the recipe does not", hint="--set system.n_heard=4000")
 
     def optimiser(self, group: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         """Adam, the same for all networks (section 4.1)."""

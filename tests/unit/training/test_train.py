@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from talkhead.errors import DivergedError, InputError, OutputExistsError, UsageError
+from talkhead.errors import DivergedError, InputError, OutputExistsError, UsageError, WeightsError
 from talkhead.training.checkpoint import all_checkpoints
 from talkhead.training.logs import read_log
 from talkhead.training.train import train
@@ -227,6 +228,72 @@ def test_resume_knows_its_data_and_recipe(make_set, tmp_path):
     found = train("toy", None, tmp_path / "run", resume=True, settings={"loop.steps": 3}, device="cpu")
     assert found.steps == 3
     assert train("toy", None, tmp_path / "run", resume=True, device="cpu").steps == 3  # nothing is left to do
+
+
+def test_begun_with_the_weights_of_another_run(make_set, tmp_path):
+    folder = make_set()
+    run(folder, tmp_path / "first", 5, loop__ema=0.9, system__noise=0.5)
+    there = weights(tmp_path / "first")
+    averaged = {k.removeprefix("averaged:"): v for k, v in there.items() if k.startswith("averaged:")}
+    standing = QUIET | {"loop.steps": 1, "loop.lr": 0.0, "loop.ema": 0.0}
+    train("toy", folder, tmp_path / "second", init=tmp_path / "first", settings=standing, device="cpu")
+    found = weights(tmp_path / "second")
+    for name, value in found.items():  # the average of what has one, else what it was at the end
+        assert torch.equal(value, averaged.get(name, there[name])), name
+    text = (tmp_path / "second" / "recipe.yaml").read_text()
+    assert "noise: 0.5" in text and f"init: {tmp_path / 'first'}" in text  # the other run's recipe
+    with safe_open(tmp_path / "second" / "toy.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["talkhead.training"])["init"] == "first"
+
+
+def test_begun_with_a_file_the_judge_begins_anew(make_set, tmp_path):
+    folder = make_set()
+    run(folder, tmp_path / "first", 5)
+    standing = QUIET | {"loop.steps": 1, "loop.lr": 0.0, "loop.seed": 7}
+    file = tmp_path / "first" / "toy.safetensors"
+    train("toy", folder, tmp_path / "second", init=file, settings=standing, device="cpu")
+    assert_equal(load_file(tmp_path / "second" / "toy.safetensors"), load_file(file))
+    assert not torch.equal(
+        weights(tmp_path / "second")["judge.0.weight"], weights(tmp_path / "first")["judge.0.weight"]
+    )
+
+
+def test_what_a_run_has_saved_goes_before_what_it_began_with(make_set, tmp_path):
+    folder = make_set()
+    run(folder, tmp_path / "first", 2)
+    given = {"init": tmp_path / "first", "device": "cpu"}
+    words = QUIET | {"system.noise": 0.1}
+    train("toy", folder, tmp_path / "whole", settings=words | {"loop.steps": 6}, **given)
+    train("toy", folder, tmp_path / "parts", settings=words | {"loop.steps": 3}, **given)
+    train("toy", None, tmp_path / "parts", settings={"loop.steps": 6}, device="cpu", resume=True)
+    assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert "init: " + str(tmp_path / "first") in (tmp_path / "parts" / "recipe.yaml").read_text()
+    with safe_open(tmp_path / "parts" / "toy.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["talkhead.training"])["init"] == "first"
+
+
+def test_what_a_run_cannot_begin_with(make_set, tmp_path):
+    folder = make_set()
+    run(folder, tmp_path / "first", 1)
+
+    def begin(init, **words):
+        settings = QUIET | {"loop.steps": 1} | {name.replace("__", "."): value for name, value in words.items()}
+        return train("toy", folder, tmp_path / "other", init=init, settings=settings, device="cpu", dry_run=True)
+
+    assert begin(tmp_path / "first").steps == 1  # a dry run keeps the sizes, and reads the weights
+    with pytest.raises(InputError, match="another network painter: tensor"):
+        begin(tmp_path / "first", system__network__width_mult=2.0)
+    with pytest.raises(WeightsError, match="does not fit the painter"):
+        begin(tmp_path / "first" / "toy.safetensors", system__network__width_mult=2.0)
+    with pytest.raises(InputError, match="cannot read"):
+        begin(tmp_path)  # a folder that is no run
+    shutil.rmtree(tmp_path / "first" / "checkpoints")
+    with pytest.raises(InputError, match="no checkpoint to begin with"):
+        begin(tmp_path / "first")
+    for init in (tmp_path / "first", tmp_path / "first" / "toy.safetensors"):
+        with pytest.raises(UsageError, match="would be thrown away"):
+            train("toy", folder, tmp_path / "first", init=init, overwrite=True, device="cpu")
+    assert (tmp_path / "first" / "toy.safetensors").is_file()
 
 
 def test_half_precision_layers(make_set, tmp_path):

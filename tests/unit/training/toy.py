@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from talkhead.nn.steps import TrainStep, frozen
 from talkhead.protocols import SystemInfo, TrainingClip
+from talkhead.weights.load import fill, read_tensors
 
 SYSTEM = SystemInfo(name="toy", paper="", licence="", stages=("train",), spaces=(), module=__name__)
 
@@ -49,6 +51,9 @@ class ToyTraining:
         self.groups = {"painter": ("painter",), "judge": ("judge",)}
         self.averaged = ("painter",)
         self.seen: list[int] = []
+
+    def begin(self, path: Path) -> None:
+        fill(self.painter, read_tensors(path)[0], name="the painter")
 
     def optimiser(self, group: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         kind = torch.optim.Adam if self.config.adam else torch.optim.SGD

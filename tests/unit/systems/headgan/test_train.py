@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from talkhead.coeffs.container import Coeffs
 from talkhead.config import from_mapping
@@ -396,6 +397,33 @@ def test_resumed_steps_are_the_same_bit_for_bit(clip):
     for group, optimiser in others.items():
         optimiser.load_state_dict(optimisers[group].state_dict())
     assert run(second, others, range(2, 4)) == straight
+
+
+def test_begun_with_a_checkpoint(clip, tmp_path):
+    torch.manual_seed(3)
+    before = HeadGanTraining(recipe(gan=False, n_heard=8))
+    before.shown(batch_of(before, clip, n=4))  # measures what is heard
+    tensors, metadata = before.checkpoint(before.networks)
+    save_file(tensors, tmp_path / "first.safetensors", metadata=metadata)
+    after = HeadGanTraining(recipe(n_heard=8))
+    after.begin(tmp_path / "first.safetensors")
+    for name, value in before.generator.state_dict().items():
+        assert torch.equal(value, after.generator.state_dict()[name]), name
+    np.testing.assert_allclose(after.heard.fixed().mean, before.heard.fixed().mean)
+    np.testing.assert_allclose(after.heard.fixed().std, before.heard.fixed().std, rtol=1e-6)
+    scale = after.heard.fixed().mean
+    after.shown(batch_of(after, clip, n=4, seed=5))
+    np.testing.assert_array_equal(after.heard.fixed().mean, scale)  # it is not measured anew
+    for wrong, message in (
+        ({"network": dataclasses.replace(NARROW, spade_hidden=16)}, "network.spade_hidden 8, the recipe 16"),
+        ({"network": dataclasses.replace(NARROW, flow_mask=True)}, "network.flow_mask False, the recipe True"),
+        ({"network": DEAF}, "network.audio True, the recipe False"),
+        ({"n_heard": 0}, "scales what it hears"),
+    ):
+        with pytest.raises(InputError, match=message):
+            HeadGanTraining(recipe(**wrong)).begin(tmp_path / "first.safetensors")
+    with pytest.raises(WeightsError, match="no weights at"):
+        after.begin(tmp_path / "second.safetensors")
 
 
 def test_published_judges_must_be_at_hand():

@@ -88,7 +88,8 @@ def test_init(learn, run_cli, tmp_path):
     assert (done.code, json.loads(done.stdout.splitlines()[-1])["steps"]) == (0, 2)
     assert f"init: {tmp_path / 'run'}" in (tmp_path / "other" / "recipe.yaml").read_text()
     done = run_cli(*other, "--init", tmp_path / "nothing.safetensors", "--overwrite")
-    assert done.code == 5 and "nothing.safetensors" in done.stderr
+    assert done.code == 3 and "nothing.safetensors to begin with" in done.stderr
+    assert (tmp_path / "other" / "toy.safetensors").is_file()  # nothing was thrown away
 
 
 def test_dry_run(learn, tmp_path):

@@ -108,7 +108,7 @@ def train(
     if resume and init is None:
         init = init_of(run / RECIPE)
     begun = None if init is None else Path(init)
-    if begun is not None and not begun.exists():
+    if begun is not None and not begun.exists() and not (resume and _goes_on(run)):
         raise InputError(f"there is no {begun} to begin with", hint="--init FILE of weights, or the folder of a run")
     if begun is not None and begun.is_dir() and source is None:
         source = begun / RECIPE
@@ -133,6 +133,13 @@ def train(
             fabric, info.name, chosen, found, run, begun, resume=resume, download=download, progress=progress
         )
     return replace(result, run=str(output), written=False, weights="") if dry_run else result
+
+
+def _goes_on(run: Path) -> bool:
+    """Whether a run has a checkpoint, so that what it once began with is not read any more."""
+    from talkhead.training.checkpoint import all_checkpoints
+
+    return bool(all_checkpoints(run))
 
 
 def _trained(

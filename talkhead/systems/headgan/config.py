@@ -95,6 +95,7 @@ class LossWeights:
             (release). mouth: of D_m in what the discriminators minimise (release). flow: of the flow's distance to the
             mesh's own where the face is drawn; ours, since a person is learned from less by it (0 in the paper).
             imagined: of the same for poses and expressions that the clip does not show (ours, 0 in the paper).
+            l1_imagined: of what is drawn of those, to the reference bent by the mesh (ours, 0 in the paper).
     """
 
     gan: float = 1.0
@@ -108,6 +109,7 @@ class LossWeights:
     mouth: float = 0.5
     flow: float = 0.0
     imagined: float = 0.0
+    l1_imagined: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,7 @@ class Drawn(NamedTuple):
     Attributes:
         image: the frame, (B, 3, H, W), in [-1, 1]. warped: the source bent by the flow, likewise; without flow the
             source itself. flow: pixels, (B, 2, H, W), or None. mask: where the flow counts, (B, 1, H, W) in [0, 1], or
-            None. imagined_flow: the flow to faces that were not to be drawn, (B, 2, H, W), or None.
+            None. imagined_flow, imagined_image: `flow` and `image` of other faces, or None where none are asked for.
     """
 
     image: Tensor
@@ -27,6 +27,7 @@ class Drawn(NamedTuple):
     flow: Tensor | None
     mask: Tensor | None
     imagined_flow: Tensor | None = None
+    imagined_image: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -60,14 +61,21 @@ class Generator(nn.Module):
         return self.flow.encode(reference_pncc, reference)
 
     def draw(
-        self, stack: Tensor, features: Features, audio: Tensor | None = None, imagined: Tensor | None = None
+        self,
+        stack: Tensor,
+        features: Features,
+        audio: Tensor | None = None,
+        imagined: Tensor | None = None,
+        *,
+        draw_imagined: bool = False,
     ) -> Drawn:
         """Draw frames of source pictures.
 
         Args:
             stack: drawn faces of frames t-2, t-1, t in this order, (B, 9, H, W), in [0, 1]. features: of `encode`, of
                 B pictures or of one. audio: what is heard at t, (B, n_audio); needed where the network hears.
-            imagined: stacks of other faces, to which only the flow is wanted, as `stack`; for training.
+            imagined: stacks of other faces to which the flow is wanted too, as `stack`; for training. draw_imagined:
+                draw them as well; what is heard is the same.
         Raises:
             ShapeError: sizes that do not fit. UsageError: sound for a network that does not hear, or none for one that
                 does.
@@ -82,13 +90,19 @@ class Generator(nn.Module):
         if not self.config.flow:
             return Drawn(self.render(stack, features, audio), features.reference, None, None)
         if imagined is None:
-            flow, mask, other = *self.flow.decode(features.h3, stack)[:2], None
-        else:  # one pass for both
-            both = self.flow.decode(torch.cat((features.h3, features.h3)), torch.cat((stack, imagined)))
-            flow, other = both.flow[:B], both.flow[B:]
-            mask = None if both.mask is None else both.mask[:B]
-        seen = bent(features, flow)
-        return Drawn(self.render(stack, seen, audio), seen.reference, flow, mask, other)
+            flowed = self.flow.decode(features.h3, stack)
+            seen = bent(features, flowed.flow)
+            return Drawn(self.render(stack, seen, audio), seen.reference, flowed.flow, flowed.mask)
+        twice = Features(*(torch.cat((value, value)) for value in features))  # one pass for both
+        stacks = torch.cat((stack, imagined))
+        flowed = self.flow.decode(twice.h3, stacks)
+        mask = None if flowed.mask is None else flowed.mask[:B]
+        if draw_imagined:
+            seen = bent(twice, flowed.flow)
+            image = self.render(stacks, seen, None if audio is None else torch.cat((audio, audio)))
+            return Drawn(image[:B], seen.reference[:B], flowed.flow[:B], mask, flowed.flow[B:], image[B:])
+        seen = bent(features, flowed.flow[:B])
+        return Drawn(self.render(stack, seen, audio), seen.reference, flowed.flow[:B], mask, flowed.flow[B:])
 
     def forward(
         self,
@@ -97,9 +111,11 @@ class Generator(nn.Module):
         reference: Tensor,
         audio: Tensor | None = None,
         imagined: Tensor | None = None,
+        *,
+        draw_imagined: bool = False,
     ) -> Drawn:
         """`encode`, then `draw`; shapes and errors as there."""
-        return self.draw(stack, self.encode(reference_pncc, reference), audio, imagined)
+        return self.draw(stack, self.encode(reference_pncc, reference), audio, imagined, draw_imagined=draw_imagined)
 
     def _check_audio(self, audio: Tensor | None, n: int) -> None:
         if audio is None:

@@ -16,6 +16,7 @@ from talkhead.errors import InputError, ShapeError, WeightsError
 from talkhead.face3d.morphable import FaceModel, load_builtin
 from talkhead.face3d.pncc import mirror_codes
 from talkhead.nn.augment import Change
+from talkhead.nn.flow import warp
 from talkhead.nn.initialise import XAVIER_GAIN, xavier_
 from talkhead.nn.losses import feature_matching, fooling_loss, made_loss, masked_l1, real_loss
 from talkhead.nn.perceptual import PerceptualConfig, PerceptualLoss
@@ -46,6 +47,7 @@ IS_FACE = 0.01
 LEAST_VARIANCE = 1e-6
 
 _N_SHOWN = 4  # examples on a contact sheet
+_SAME_POINT = 0.06  # codes that are nearer are of one point of the face: some pixels at the sides in use
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +180,8 @@ class HeadGanTraining:
         self._drawer = ConditionDrawer(network.condition, self._model, config.side)
         self._has_mask = network.flow_mask and config.losses.mask > 0
         self._has_flow = network.flow and config.losses.flow > 0
-        self._imagines = network.flow and config.losses.imagined > 0
+        self._draws_imagined = network.flow and config.losses.l1_imagined > 0
+        self._imagines = network.flow and config.losses.imagined > 0 or self._draws_imagined
 
     @property
     def perceptual_is_random(self) -> bool:
@@ -263,7 +266,10 @@ class HeadGanTraining:
     def steps(self, batch: Mapping[str, Tensor], number: int) -> Iterator[tuple[str, TrainStep]]:
         """The generator's terms, and in every `d_every`-th step the discriminators'."""
         shown = self.shown(batch)
-        drawn = self.generator(shown.stack, shown.reference_pncc, shown.reference, shown.audio, shown.imagined)
+        drawn = self.generator(
+            shown.stack, shown.reference_pncc, shown.reference, shown.audio, shown.imagined,
+            draw_imagined=self._draws_imagined,
+        )  # fmt: skip
         yield "generator", self.generator_step(drawn, shown)
         if self.config.gan and number % self.config.d_every == 0:
             yield "discriminator", self.discriminator_step(drawn.image.detach(), shown)
@@ -305,10 +311,13 @@ class HeadGanTraining:
             losses["flow"] = flow_loss(drawn.flow.float(), shown.face_flow)
         if drawn.imagined_flow is not None and shown.imagined_flow is not None:
             losses["imagined"] = flow_loss(drawn.imagined_flow.float(), shown.imagined_flow)
+        if drawn.imagined_image is not None:
+            losses["l1_imagined"] = imagined_loss(drawn.imagined_image.float(), shown)
         factors = {
             "l1": weights.l1, "l1_warped": weights.l1_warped, "vgg": weights.vgg, "vgg_warped": weights.vgg_warped,
             "gan": weights.gan, "gan_mouth": weights.gan_mouth, "fm": weights.fm, "fm_mouth": weights.fm,
             "mask": weights.mask, "flow": weights.flow, "imagined": weights.imagined,
+            "l1_imagined": weights.l1_imagined,
         }  # fmt: skip
         return TrainStep.of(losses, factors)
 
@@ -435,6 +444,24 @@ def flow_loss(flow: Tensor, face_flow: Tensor) -> Tensor:
     known = face_flow[:, 2:]
     apart = (flow - face_flow[:, :2]).abs().sum(1, keepdim=True) * known
     return apart.sum() / known.sum().clamp_min(1) * (SIDE / flow.shape[-1])
+
+
+def imagined_loss(image: Tensor, shown: Shown) -> Tensor:
+    """L1 of drawn imagined faces to the reference bent by the mesh, where both show the same point of the face.
+
+    What the reference hides, such as the far cheek or teeth, is not known: there the codes differ.
+
+    Args:
+        image: (B, 3, S, S) in [-1, 1]. shown: the batch, with `imagined` and `imagined_flow`.
+    """
+    if shown.imagined is None or shown.imagined_flow is None:
+        raise ValueError("the batch has no imagined faces")
+    flow, face = shown.imagined_flow[:, :2], shown.imagined_flow[:, 2:]
+    codes = shown.imagined[:, -N_PNCC:]
+    apart = (warp(shown.reference_pncc, flow) - codes).abs().amax(1, keepdim=True)
+    known = face * (apart < _SAME_POINT)
+    off = (image - warp(shown.reference, flow)).abs().mean(1, keepdim=True) * known
+    return off.sum() / known.sum().clamp_min(1)
 
 
 def build_train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,5 @@ def test_recipes_among_the_examples():
     assert recipes["headgan_release.yaml"].system == RELEASE_TRAINING
     person = recipes["headgan_person.yaml"]
     assert (person.system.side, person.loop.precision, person.system.gan) == (128, "bfloat16", False)
+    finish = recipes["headgan_finish.yaml"].system  # begins with that person's weights
+    assert finish.losses.l1_imagined > 0 and replace(finish, losses=person.system.losses) == person.system

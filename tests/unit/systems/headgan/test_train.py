@@ -23,7 +23,7 @@ from talkhead.systems.headgan.config import RELEASE_TRAINING, LossWeights, Netwo
 from talkhead.systems.headgan.convert import load_drawing
 from talkhead.systems.headgan.model import Drawn
 from talkhead.systems.headgan.pictures import mouth_centres
-from talkhead.systems.headgan.train import HeadGanTraining, HeardScale, build_train
+from talkhead.systems.headgan.train import HeadGanTraining, HeardScale, build_train, imagined_loss
 
 NARROW = NetworkConfig(width_mult=1 / 16, spade_hidden=8)
 DEAF = dataclasses.replace(NARROW, audio=False)
@@ -510,6 +510,11 @@ def test_the_flow_of_the_mesh_is_a_target_on_the_face_only(clip):
 
 def test_without_weight_no_flow_is_made(clip):
     assert not {"face_flow", "imagined"} & set(build_train(recipe()).sample(clip, np.random.default_rng(1)))
+    network = dataclasses.replace(DEAF, flow=False)  # nor without a flow network
+    spec = build_train(recipe(network=network, gan=False, losses=LossWeights(imagined=1.0, l1_imagined=1.0)))
+    batch = batch_of(spec, clip)
+    assert "imagined" not in batch
+    assert set(next(spec.steps(batch, 0))[1].losses) == {"l1"}
 
 
 CHANGED = AugmentConfig(mirror=0.5, zoom=0.1, turn=10, shift=0.05)
@@ -576,6 +581,53 @@ def test_imagined_faces_teach_the_flow_alone(clip):
     with torch.no_grad():
         given = shown.stack, shown.reference_pncc, shown.reference, None
         torch.testing.assert_close(spec.generator(*given, shown.imagined).image, spec.generator(*given).image)
+
+
+def test_drawing_imagined_faces_teaches_both_networks(clip):
+    losses = LossWeights(l1_imagined=3.0)  # whether F is told where they are or not
+    spec = build_train(recipe(gan=False, losses=losses))
+    shown = spec.shown(batch_of(spec, clip))
+    _, step = next(spec.steps(batch_of(spec, clip), 0))
+    rest = sum(step.losses[name].item() * factor for name, factor in {"l1": 50, "l1_warped": 50}.items())
+    assert step.total.item() == pytest.approx(rest + 3 * step.losses["l1_imagined"].item(), rel=1e-5)
+    given = shown.stack, shown.reference_pncc, shown.reference, shown.audio
+    drawn = spec.generator(*given, shown.imagined, draw_imagined=True)
+    assert drawn.imagined_image.shape == drawn.image.shape
+    spec.generator.zero_grad()
+    imagined_loss(drawn.imagined_image, shown).backward()
+    assert all(value.grad is not None and value.grad.any() for value in spec.generator.render.parameters())
+    assert all(value.grad is not None for value in spec.generator.flow.parameters())
+    # They change nothing of the frame, and are drawn as if they were frames themselves.
+    spec.generator.eval()
+    with torch.no_grad():
+        both = spec.generator(*given, shown.imagined, draw_imagined=True)
+        torch.testing.assert_close(both.image, spec.generator(*given).image)
+        alone = spec.generator(shown.imagined, *given[1:])
+        torch.testing.assert_close(both.imagined_image, alone.image)
+        torch.testing.assert_close(both.imagined_flow, alone.flow)
+
+
+def test_a_drawn_imagined_face_is_compared_where_the_reference_shows_it():
+    spec = build_train(recipe(network=DEAF, gan=False, losses=LossWeights(l1_imagined=1.0), side=96))
+    shown = spec.shown(batch_of(spec, moving_face(side=96), n=2, seed=5))
+    bent = warp(shown.reference, shown.imagined_flow[:, :2])
+    face = shown.imagined_flow[:, 2:] > 0
+    assert imagined_loss(bent, shown).item() == 0
+    around = torch.where(face, bent, bent + 1)
+    assert imagined_loss(around, shown).item() == 0  # nothing is known of hair and background
+    assert imagined_loss(bent + 0.5, shown).item() == pytest.approx(0.5, rel=1e-5)
+    # Half of the reference's face is another part of it, as where one side hides the other: it is not compared.
+    hidden = shown.reference_pncc.clone()
+    hidden[..., 48:] = torch.where(hidden[..., 48:].sum(1, keepdim=True) > 0, (hidden[..., 48:] + 0.5) % 1, 0)
+    from_there = (
+        warp((torch.arange(96.0) >= 48).expand(2, 1, 96, 96).float(), shown.imagined_flow[:, :2]) > 0.99
+    ) & face
+    assert 0.2 < from_there.sum() / face.sum() < 0.8
+    wrong = torch.where(from_there, bent + 1, bent)
+    assert imagined_loss(wrong, shown).item() > 0.1
+    assert imagined_loss(wrong, dataclasses.replace(shown, reference_pncc=hidden)).item() == 0
+    with pytest.raises(ValueError, match="no imagined faces"):
+        imagined_loss(bent, dataclasses.replace(shown, imagined=None))
 
 
 def test_a_mirrored_drawing_is_the_drawing_of_the_mirrored_face():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from talkhead.cli import options
 from talkhead.cli.report import Reporter
 
@@ -12,10 +14,13 @@ def command(*, reporter: Reporter) -> None:
     from talkhead.pipelines.choose import has_weights
     from talkhead.systems import NAMES, info
     from talkhead.weights.catalogue import presence
+    from talkhead.weights.fetch import by_hand
 
     rows = []
     for name in NAMES:
         system = info(name)
+        missing = presence(system.weights).missing
+        ways = [by_hand(entry) if entry.page else f"talkhead weights pull {name}" for entry in missing]
         rows.append(
             {
                 "name": name,
@@ -24,7 +29,8 @@ def command(*, reporter: Reporter) -> None:
                 "licence": system.licence,
                 "weights": list(system.weights),
                 "weights_present": has_weights(system),
-                "weights_missing": [entry.name for entry in presence(system.weights).missing],
+                "weights_missing": [entry.name for entry in missing],
+                "weights_from": list(dict.fromkeys(ways)),
                 "paper": system.paper,
             }
         )
@@ -47,4 +53,5 @@ def _as_text(rows: list[dict[str, object]]) -> str:
 
 
 def _missing(row: dict[str, object]) -> str:
-    return f"not here: {', '.join(row['weights_missing'])} (talkhead weights pull {row['name']})"  # type: ignore[arg-type]
+    missing, ways = (cast(list[str], row[name]) for name in ("weights_missing", "weights_from"))
+    return f"not here: {', '.join(missing)} ({'; '.join(ways)})"

@@ -132,17 +132,26 @@ def test_unknown_name(run_cli, hub, shelve):
     assert result.code == 4 and "did you mean 'brush'?" in result.stderr
 
 
-def test_systems_say_what_is_missing(run_cli, hub, shelve, monkeypatch):
+@pytest.fixture
+def listed(monkeypatch):
+    """Has `talkhead systems` list systems of names and weights beside the built-in one."""
     from talkhead import systems
     from talkhead.protocols import SystemInfo
 
+    known = {"meshwarp": systems.info("meshwarp")}
+    monkeypatch.setattr(systems, "info", known.__getitem__)
+
+    def add(name, *weights):
+        about = {"paper": "p", "licence": "l", "stages": ("render",), "spaces": ("s",), "module": "none"}
+        known[name] = SystemInfo(name=name, weights=weights, **about)
+        monkeypatch.setattr(systems, "NAMES", tuple(known))
+
+    return add
+
+
+def test_systems_say_what_is_missing(run_cli, hub, shelve, listed):
     shelve("brush")
-    painter = SystemInfo(
-        name="painter", paper="p", licence="l", stages=("render",), spaces=("s",), weights=("brush",), module="none"
-    )
-    info = systems.info
-    monkeypatch.setattr(systems, "NAMES", ("meshwarp", "painter"))
-    monkeypatch.setattr(systems, "info", lambda name: painter if name == "painter" else info(name))
+    listed("painter", "brush")
     assert "not here: brush (talkhead weights pull painter)" in run_cli("systems").stdout
     run_cli("weights", "pull", "painter")
     assert "weights  here" in run_cli("systems").stdout
@@ -154,3 +163,13 @@ def test_doctor_counts_downloads(run_cli, hub, shelve):
     assert "0 of 1 downloads here" in run_cli("doctor").stdout
     run_cli("weights", "pull", "brush")
     assert "1 of 1 downloads here" in run_cli("doctor").stdout
+
+
+def test_systems_say_who_hands_their_weights_out(run_cli, hub, shelve, listed):
+    shelve("brush")
+    shelve("clay", at="", page="https://owner.test/clay", sha256="unknown", size=0)
+    listed("sculptor", "clay", "brush")
+    ask = "ask for clay.safetensors at https://owner.test/clay, then: talkhead weights import clay.safetensors --pin"
+    assert f"not here: clay, brush ({ask}; talkhead weights pull sculptor)" in run_cli("systems").stdout
+    (_, found) = json.loads(run_cli("systems", "--json").stdout)["systems"]
+    assert found["weights_from"] == [ask, "talkhead weights pull sculptor"]

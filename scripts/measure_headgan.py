@@ -26,6 +26,7 @@ from PIL import Image
 
 import talkhead
 from talkhead.coeffs.container import Coeffs
+from talkhead.media.video import open_clip
 from talkhead.pipelines.config import RenderSettings
 from talkhead.pipelines.outputs import open_frames, video_options
 from talkhead.training.config import FPS
@@ -35,6 +36,7 @@ from talkhead.training.recipe import data_of, learning_system, read_recipe
 from talkhead.training.shards import ShardReader
 
 U8 = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
 
 ROWS = ("l1", "psnr", "ssim", "lmd~mesh", "lmd_eye~mesh", "ard~mesh")
 METRICS = ("l1", "psnr", "ssim", "lmd", "ard")
@@ -82,7 +84,7 @@ def joined(parts: Sequence[Coeffs]) -> Coeffs:
 
 
 class Referee:
-    """Distance of 68 landmarks, found in the box that dlib finds in the real frame.
+    """68 landmarks by dlib.
 
     Raises:
         ImportError: the packages are not here.
@@ -98,24 +100,32 @@ class Referee:
         self._find = dlib.get_frontal_face_detector()
         self._points = dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat"))
 
-    def distance(self, film: Path, real: Path) -> float:
-        """Mean over frames, % of the distance between the real eyes' middles."""
-        from talkhead.media.video import open_clip
+    def boxes(self, film: Path) -> list[Any]:
+        """The first face of each frame, or None."""
+        return [next(iter(self._find(frame, 0)), None) for frame in enlarged(film)]
 
-        found = []
-        for made, true in zip(open_clip(film), open_clip(real), strict=True):
-            made, true = (
-                cv2.resize(frame, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC) for frame in (made, true)
-            )
-            boxes = self._find(true, 0)
-            if not boxes:
-                continue
-            ours, truth = (
-                np.array([(p.x, p.y) for p in self._points(frame, boxes[0]).parts()], float) for frame in (made, true)
-            )
-            eyes = np.linalg.norm(truth[36:42].mean(0) - truth[42:48].mean(0))
-            found.append(100 * np.linalg.norm(ours - truth, axis=1).mean() / eyes)
-        return float(np.mean(found))
+    def points(self, film: Path, boxes: Sequence[Any]) -> list[F64]:
+        """Landmarks (68, 2) of the frames that have a box."""
+        return [
+            np.array([(p.x, p.y) for p in self._points(frame, box).parts()], np.float64)
+            for frame, box in zip(enlarged(film), boxes, strict=True)
+            if box is not None
+        ]
+
+
+def enlarged(film: Path) -> Iterator[U8]:
+    """Frames of a film as the referee sees them."""
+    for frame in open_clip(film):
+        yield np.asarray(cv2.resize(frame, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def apart(points: Sequence[F64], truth: Sequence[F64]) -> float:
+    """Mean distance of landmarks, % of that between the true eyes' middles."""
+    found = []
+    for ours, true in zip(points, truth, strict=True):
+        eyes = np.linalg.norm(true[36:42].mean(0) - true[42:48].mean(0))
+        found.append(100 * np.linalg.norm(ours - true, axis=1).mean() / eyes)
+    return float(np.mean(found))
 
 
 def measure(
@@ -130,11 +140,13 @@ def measure(
     talkhead.render(
         first, coeffs, films["headgan"], system="headgan", checkpoint=run / "headgan.safetensors", **options
     )
+    boxes = referee.boxes(films["real"]) if referee else []
+    truth = referee.points(films["real"], boxes) if referee else []
     for how in ("still", "meshwarp", "headgan"):
         found = talkhead.evaluate(films[how], films["real"], metrics=METRICS)
         values = [found.value(row) for row in ROWS]
         if referee:
-            values.append(referee.distance(films[how], films["real"]))
+            values.append(apart(referee.points(films[how], boxes), truth))
         cells = ["-" if value is None else f"{value:.2f}" if abs(value) >= 2 else f"{value:.3f}" for value in values]
         print(f"| {name} | {how} | {' | '.join(cells)} |", flush=True)
     sheet(films, out / f"{name}.png")
@@ -151,8 +163,6 @@ def write(path: Path, frames: Sequence[U8]) -> None:
 
 def sheet(films: dict[str, Path], path: Path) -> None:
     """Moments of the films below each other."""
-    from talkhead.media.video import open_clip
-
     rows = []
     for film in films.values():
         frames = list(open_clip(film))

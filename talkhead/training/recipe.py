@@ -95,7 +95,7 @@ def read_recipe(info: SystemInfo, path: str | Path | None, overrides: Mapping[st
 
 
 def write_recipe(recipe: Recipe, data: str, path: Path, init: str = "") -> None:
-    """Write a recipe that `read_recipe` reads back as it is; `data` and `init` are for people."""
+    """Write a recipe that `read_recipe` reads back as it is; `data_of` and `init_of` the rest."""
     import yaml
 
     sections = {

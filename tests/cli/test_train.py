@@ -73,17 +73,8 @@ def test_systems_and_sets(run_cli, learn, tmp_path):
 
 def test_init(learn, run_cli, tmp_path):
     assert learn("--steps", 1, "--set", "loop.tensorboard=false").code == 0
-    other = (
-        "train",
-        "toy",
-        "--data",
-        next(tmp_path.glob("set*")),
-        "-o",
-        tmp_path / "other",
-        "--device",
-        "cpu",
-        "--json",
-    )
+    folder, run = next(tmp_path.glob("set*")), tmp_path / "other"
+    other = ("train", "toy", "--data", folder, "-o", run, "--device", "cpu", "--json")
     done = run_cli(*other, "--init", tmp_path / "run", "--steps", 2)
     assert (done.code, json.loads(done.stdout.splitlines()[-1])["steps"]) == (0, 2)
     assert f"init: {tmp_path / 'run'}" in (tmp_path / "other" / "recipe.yaml").read_text()

@@ -118,10 +118,10 @@ class TrainConfig:
 
     Attributes:
         network: the generator. losses: factors of the terms. augment: how examples are changed (the paper and the
-            release: not at all). side: of the pictures, pixels, a multiple of 4; frames of
-            other sizes are resized. learning_rate, beta1, beta2: of Adam, for all networks. gan: whether there are
-            discriminators. discriminator_width: channels of their first layer. d_every: they move in every so many
-            steps (the paper is silent; 4 in the release). masked_l1: L1 only where the face is drawn, instead of on
+            release: not at all). side: of the pictures, pixels, a multiple of 4; frames of other sizes are resized.
+            learning_rate, beta1, beta2: of Adam, for all networks. gan: whether there are discriminators.
+            discriminator_width: channels of their first layer. d_every: they move in every so many steps (the paper is
+            silent; 4 in the release). masked_l1: L1 only where the face is drawn, instead of on
             the whole picture (release). vgg: weights of the perceptual network, `published` (torchvision's VGG19),
             `random` (marked as such), or `none`: no such terms. vgg_norm: whether pictures enter it with ImageNet's
             mean and deviation; in the release they enter as they are. init_gain: factor of the generator's first
@@ -170,6 +170,11 @@ class TrainConfig:
         negative = [name for name, value in asdict(self.losses).items() if value < 0]
         if negative:
             raise InputError(f"losses: {negative[0]} is negative")
+        if self.losses.l1_imagined and self.network.condition != "pncc":
+            raise InputError(
+                f"losses.l1_imagined needs faces drawn as codes, network.condition is {self.network.condition}",
+                hint="losses.l1_imagined: 0",
+            )
 
     @property
     def mouth_side(self) -> int:

@@ -1,4 +1,4 @@
-"""Faces that a clip does not show: what the flow network learns from beyond the clip's own poses and grimaces.
+"""Faces that a clip does not show: what the networks learn from beyond the clip's own poses and grimaces.
 
 The mesh tells where each point of a drawn face lies in the reference, for any pose and expression; no picture of it is
 needed. A person of whom there is one short clip opens the mouth wider, or turns further, than the clip shows.

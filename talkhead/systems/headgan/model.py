@@ -93,16 +93,16 @@ class Generator(nn.Module):
             flowed = self.flow.decode(features.h3, stack)
             seen = bent(features, flowed.flow)
             return Drawn(self.render(stack, seen, audio), seen.reference, flowed.flow, flowed.mask)
-        twice = Features(*(torch.cat((value, value)) for value in features))  # one pass for both
-        stacks = torch.cat((stack, imagined))
-        flowed = self.flow.decode(twice.h3, stacks)
+        stacks = torch.cat((stack, imagined))  # one pass for both
+        flowed = self.flow.decode(torch.cat((features.h3, features.h3)), stacks)
+        flow, other = flowed.flow[:B], flowed.flow[B:]
         mask = None if flowed.mask is None else flowed.mask[:B]
-        if draw_imagined:
-            seen = bent(twice, flowed.flow)
-            image = self.render(stacks, seen, None if audio is None else torch.cat((audio, audio)))
-            return Drawn(image[:B], seen.reference[:B], flowed.flow[:B], mask, flowed.flow[B:], image[B:])
-        seen = bent(features, flowed.flow[:B])
-        return Drawn(self.render(stack, seen, audio), seen.reference, flowed.flow[:B], mask, flowed.flow[B:])
+        if not draw_imagined:
+            seen = bent(features, flow)
+            return Drawn(self.render(stack, seen, audio), seen.reference, flow, mask, other)
+        seen = bent(Features(*(torch.cat((value, value)) for value in features)), flowed.flow)
+        image = self.render(stacks, seen, None if audio is None else torch.cat((audio, audio)))
+        return Drawn(image[:B], seen.reference[:B], flow, mask, other, image[B:])
 
     def forward(
         self,

@@ -181,7 +181,7 @@ class HeadGanTraining:
         self._has_mask = network.flow_mask and config.losses.mask > 0
         self._has_flow = network.flow and config.losses.flow > 0
         self._draws_imagined = network.flow and config.losses.l1_imagined > 0
-        self._imagines = network.flow and config.losses.imagined > 0 or self._draws_imagined
+        self._imagines = self._draws_imagined or (network.flow and config.losses.imagined > 0)
 
     @property
     def perceptual_is_random(self) -> bool:
@@ -209,7 +209,8 @@ class HeadGanTraining:
         if "heard" in self.networks:
             self.heard.fix(scale)
         elif network.audio and scale.mean is not None:
-            raise InputError(f"{path} scales what it hears, the recipe does not", hint="--set system.n_heard=4000")
+            hint = f"--set system.n_heard={TrainConfig().n_heard}"
+            raise InputError(f"{path} scales what it hears, the recipe does not", hint=hint)
 
     def optimiser(self, group: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         """Adam, the same for all networks (section 4.1)."""

@@ -443,6 +443,10 @@ def test_recipes_are_read_strictly():
         ({"learning_rate": 0}, "positive rate"),
         ({"d_every": 0}, "d_every is 0"),
         ({"losses": {"l1": -1}}, "losses: l1 is negative"),
+        (
+            {"losses": {"l1_imagined": 1}, "network": {"condition": "landmarks"}},
+            "l1_imagined needs faces drawn as codes",
+        ),
         ({"network": {"n_audio": 84}}, "n_audio is 84"),
         ({"vgg": "vgg16"}, "vgg is 'vgg16'"),
         ({"sides": 128}, "unknown key 'sides'"),
@@ -542,7 +546,7 @@ def test_flow_leads_to_the_reference_however_an_example_is_changed(augment):
         assert face[0, 0, top : top + 5, left : left + 5].any()
 
 
-def test_an_imagined_face_is_where_its_flow_leads(clip):
+def test_an_imagined_face_is_where_its_flow_leads():
     spec = build_train(recipe(network=DEAF, gan=False, losses=LossWeights(imagined=2.0), side=96, augment=CHANGED))
     clip = moving_face(side=96)
     apart = []
